@@ -1,0 +1,19 @@
+//! The catalogue: datasets under contract, and the one governed way to read them.
+//!
+//! ```text
+//!  Session { principal, as_of, scenario }
+//!      │ sql
+//!      ▼
+//!  parse ─► allow-list ─► plan over governed tables ─► optimise ─► limits ─► Answer { stream, lineage }
+//!                              │
+//!                              └─ inner scan ► row filter ► masks ► barrier
+//! ```
+//!
+//! The catalogue knows contracts and policies. It knows no engine, no HTTP and no file format:
+//! rows reach it through [`Source`], principals arrive resolved.
+
+pub mod session;
+pub mod source;
+
+pub use session::{Principal, Session, Surface};
+pub use source::Source;

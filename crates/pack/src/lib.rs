@@ -1,0 +1,14 @@
+//! The city pack: all that is about one city, read from text and checked.
+//!
+//! ```text
+//!  packs/<city>/*.toml, *.sql, *.csv ──► load ──► Pack (typed, each definition with its place)
+//!                                          │
+//!                                          └────► Diagnostics: file:line:col, expected, found, how to mend
+//! ```
+//!
+//! This crate knows no storage and no network. A [`Pack`] that loads without diagnostics is one
+//! that the rest of the house may rely on: every reference resolves, every SQL expression plans.
+
+pub mod model;
+
+pub use model::*;
