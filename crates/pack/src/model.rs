@@ -359,14 +359,24 @@ pub enum Applies {
 pub struct ImportMapping {
     pub id: String,
     pub dataset: String,
-    /// Applies when all these columns are in the file.
+    /// Applies when all these columns are in the file; for a headerless file, when it has this many.
     pub columns: Vec<String>,
     pub shape: Shape,
     /// Contract field → how its value is made.
     pub values: BTreeMap<String, ValueSource>,
-    /// Rows that are not the dataset's, e.g. totals: boolean SQL over the file's columns as text.
-    pub skip: Option<String>,
+    /// The file has no header row: `columns` names its columns, in order.
+    pub headerless: bool,
+    /// Rows that are not the dataset's, e.g. totals: a row is skipped when any of these holds.
+    pub skip: Vec<SkipWhen>,
     pub place: Place,
+}
+
+/// Skips the rows whose `column`, trimmed, is one of `values`; `""` is an empty cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SkipWhen {
+    pub column: String,
+    pub values: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
