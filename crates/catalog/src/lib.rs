@@ -12,8 +12,11 @@
 //! The catalogue knows contracts and policies. It knows no engine, no HTTP and no file format:
 //! rows reach it through [`Source`], principals arrive resolved.
 
+pub mod lineage;
 pub mod session;
 pub mod source;
+pub mod sql;
 
 pub use session::{Principal, Session, Surface};
 pub use source::Source;
+pub use sql::{Answer, Catalog, CatalogOptions, Limits, SqlError};
