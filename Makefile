@@ -1,0 +1,59 @@
+# Every command of the house. Each stands alone on a fresh Debian machine with Rust and Node.
+#
+# `demo` and `test` share one profile (dev) and one set of features: a newcomer builds once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Where the demo keeps its city; delete the folder to start anew.
+DATA ?= city-data
+# `make demo CITY_DATA=../shared/data` takes in the real files of that folder.
+CITY_DATA ?=
+export CITY_DATA
+
+.PHONY: help setup build demo test tidy test-rust test-whole bench fmt fmt-check lint
+
+help: ## what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## install what the tests need, saying what
+	scripts/setup build test
+
+build: ## the shujin program, with the profile that the tests use
+	scripts/setup build
+	$(CARGO) build --workspace --bins --locked
+
+demo: build ## make a demonstration city and serve it
+	scripts/demo "$(TARGET)/debug/shujin" "$(DATA)"
+
+test: tidy test-rust test-whole ## everything that must hold
+
+tidy: ## the shape of the source tree
+	scripts/setup build
+	$(CARGO) test --locked -p tests --test tidy
+
+test-rust: ## unit and integration tests of every crate
+	scripts/setup build test
+	$(CARGO) test --workspace --locked
+
+test-whole: ## the program as its users meet it: command line, psql, Python, HTTP
+	scripts/setup build test
+	$(CARGO) build --workspace --bins --locked
+	SHUJIN="$(TARGET)/debug/shujin" "$(TARGET)/venv/bin/python" -m pytest tests/whole
+
+bench: ## the headline figures beside their peers; a release build comes first
+	scripts/setup build test
+	$(CARGO) run --release --locked -p bench -- all
+
+fmt: ## lay out the source
+	$(CARGO) fmt --all
+
+fmt-check:
+	$(CARGO) fmt --all --check
+
+lint: fmt-check ## clippy, and cargo-deny where it is installed
+	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+	scripts/deny
