@@ -24,6 +24,8 @@ pub struct Place {
 pub struct Pack {
     pub dir: PathBuf,
     pub city: City,
+    /// Units that fields may be measured in, by code (`ug/m3`).
+    pub units: BTreeMap<String, Text>,
     pub areas: Vec<Area>,
     pub organisations: Vec<Organisation>,
     pub datasets: BTreeMap<String, Contract>,
@@ -299,11 +301,25 @@ impl Contract {
 
 const WGS84_METADATA: &str = r#"{"crs":"OGC:CRS84","crs_type":"authority_code"}"#;
 
+/// What a role may allow. One list, so that a pack cannot grant what nothing checks.
+pub const PERMISSIONS: [&str; 10] = [
+    "read_catalogue",
+    "query",
+    "import",
+    "request_sharing",
+    "grant",
+    "correct",
+    "scenario",
+    "audit",
+    "manage_users",
+    "administer",
+];
+
 #[derive(Debug, Clone)]
 pub struct Role {
     pub id: String,
     pub title: Text,
-    /// What holders may do: `read_catalogue`, `query`, `import`, `grant`, `audit`, `administer` …
+    /// What holders may do: some of [`PERMISSIONS`].
     pub permissions: Vec<String>,
     pub place: Place,
 }
@@ -366,6 +382,10 @@ pub struct ImportMapping {
     pub values: BTreeMap<String, ValueSource>,
     /// The file has no header row: `columns` names its columns, in order.
     pub headerless: bool,
+    /// The coordinate system of the file, where the mapping knows it; an option given by hand wins.
+    pub crs: Option<Crs>,
+    /// Texts that stand for a missing value in this file, e.g. `NA`; the empty text always does.
+    pub nulls: Vec<String>,
     /// Rows that are not the dataset's, e.g. totals: a row is skipped when any of these holds.
     pub skip: Vec<SkipWhen>,
     pub place: Place,
@@ -377,6 +397,16 @@ pub struct ImportMapping {
 pub struct SkipWhen {
     pub column: String,
     pub values: Vec<String>,
+}
+
+/// Coordinate systems in which Chinese files come; everything is stored in WGS-84.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Crs {
+    Wgs84,
+    Gcj02,
+    Bd09,
+    Cgcs2000,
 }
 
 #[derive(Debug, Clone)]
@@ -402,7 +432,8 @@ pub enum ValueSource {
     Template(String),
     /// A group of the wide columns' name looked up in a table: `{site}` → `草堂寺`.
     Lookup { template: String, table: BTreeMap<String, String> },
-    /// Local time in the city's zone from a template `YYYY-MM-DD HH:MM`, stored as UTC.
+    /// Local time in the city's zone from a template `YYYY-MM-DD HH:MM`, stored as UTC. Months,
+    /// days and hours may lack their leading zero (`2010-1-1 0:00`).
     LocalTime(String),
     /// A point from longitude and latitude columns.
     Point { lon: String, lat: String },
