@@ -24,7 +24,7 @@ setup: ## install what the tests need, saying what
 
 build: ## the shujin program, with the profile that the tests use
 	scripts/setup build
-	$(CARGO) build --workspace --bins --locked
+	$(CARGO) build -p shujin --locked
 
 demo: build ## make a demonstration city and serve it
 	scripts/demo "$(TARGET)/debug/shujin" "$(DATA)"
@@ -41,7 +41,7 @@ test-rust: ## unit and integration tests of every crate
 
 test-whole: ## the program as its users meet it: command line, psql, Python, HTTP
 	scripts/setup build test
-	$(CARGO) build --workspace --bins --locked
+	$(CARGO) build -p shujin --locked
 	SHUJIN="$(TARGET)/debug/shujin" "$(TARGET)/venv/bin/python" -m pytest tests/whole
 
 bench: ## the headline figures beside their peers; a release build comes first
