@@ -10,9 +10,6 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where the demo keeps its city; delete the folder to start anew.
 DATA ?= city-data
-# `make demo CITY_DATA=../shared/data` takes in the real files of that folder.
-CITY_DATA ?=
-export CITY_DATA
 
 .PHONY: help setup build demo test tidy test-rust test-whole bench fmt fmt-check lint
 
@@ -26,8 +23,10 @@ build: ## the shujin program, with the profile that the tests use
 	scripts/setup build
 	$(CARGO) build -p shujin --locked
 
+# With CITY_DATA in the environment, or `make demo CITY_DATA=…`, the real files of that folder are
+# taken in: the program reads the variable itself.
 demo: build ## make a demonstration city and serve it
-	scripts/demo "$(TARGET)/debug/shujin" "$(DATA)"
+	"$(TARGET)/debug/shujin" demo --data "$(DATA)"
 
 test: tidy test-rust test-whole ## everything that must hold
 
