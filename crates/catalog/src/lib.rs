@@ -12,7 +12,11 @@
 //! The catalogue knows contracts and policies. It knows no engine, no HTTP and no file format:
 //! rows reach it through [`Source`], principals arrive resolved.
 
+#[cfg(test)]
+mod fixtures;
+pub mod knowledge;
 pub mod lineage;
+pub mod search;
 pub mod session;
 pub mod source;
 pub mod sql;
