@@ -139,8 +139,13 @@ pub fn resident() -> Contract {
 }
 
 pub fn police_case() -> Contract {
-    let mut contract =
-        contract("police.case", "刑事案件台账", "Criminal cases", "police", SharingAttribute::NotShared);
+    let mut contract = contract(
+        "police.case",
+        "刑事案件台账",
+        "Criminal cases",
+        "police",
+        SharingAttribute::NotShared,
+    );
     contract.fields = vec![
         field("case_no", FieldType::Text, "案件编号", "Case number"),
         field("opened_at", FieldType::Timestamp, "立案时间", "Opened at"),

@@ -117,7 +117,8 @@ async fn lineage_is_golden() {
         cases += 1;
 
         let optimised = ctx.state().optimize(&plan).expect(title);
-        let strangers: Vec<String> = fields(&of(&optimised)).difference(&fields(&lineage)).cloned().collect();
+        let strangers: Vec<String> =
+            fields(&of(&optimised)).difference(&fields(&lineage)).cloned().collect();
         assert!(strangers.is_empty(), "{title}: only the optimised plan names {strangers:?}");
         for (planned, optimised) in lineage.columns.iter().zip(of(&optimised).columns) {
             let names = |column: &Column| -> BTreeSet<String> {

@@ -181,7 +181,8 @@ impl Walk {
         if !scan.filters.is_empty() {
             // A filter pushed into the scan may name fields that the scan does not give out.
             let source = scan.source.schema();
-            if let Ok(schema) = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &source)
+            if let Ok(schema) =
+                DFSchema::try_from_qualified_schema(scan.table_name.clone(), &source)
             {
                 let columns = source.fields().iter().map(|field| own(field.name())).collect();
                 let scope = Scope { schema: Arc::new(schema), columns };
@@ -219,7 +220,11 @@ impl Walk {
 
     fn join(&mut self, join: &Join) -> Vec<Origins> {
         let left = self.scope(&join.left);
-        let right = self.scope(&join.right);
+        // A lateral right side speaks of the left's columns as those of an outer query.
+        let right = Scope {
+            columns: self.subquery(&join.right, &left),
+            schema: Arc::clone(join.right.schema()),
+        };
         let mut marks = Origins::new();
         for (left_key, right_key) in &join.on {
             for (key, scope) in [(left_key, &left), (right_key, &right)] {
@@ -397,7 +402,8 @@ impl Walk {
             }
             Expr::InSubquery(InSubquery { expr, subquery, .. })
             | Expr::SetComparison(SetComparison { expr, subquery, .. }) => {
-                let mut origins = merged(&self.subquery(&subquery.subquery, scope), How::Transformation);
+                let mut origins =
+                    merged(&self.subquery(&subquery.subquery, scope), How::Transformation);
                 let compared = self.expr(expr, scope);
                 merge(&mut origins, &compared, How::Transformation);
                 origins

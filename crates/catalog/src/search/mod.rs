@@ -46,8 +46,10 @@ const TOKENIZER: &str = "shelf";
 const ORDINAL: &str = "ordinal";
 
 /// Words that are in every description and say nothing about it.
-const STOP_WORDS: &[&str] =
-    &["的", "了", "和", "与", "及", "在", "是", "a", "an", "and", "by", "for", "in", "of", "on", "the", "to"];
+const STOP_WORDS: &[&str] = &[
+    "的", "了", "和", "与", "及", "在", "是", "a", "an", "and", "by", "for", "in", "of", "on",
+    "the", "to",
+];
 
 /// A hit must meet at least this share of the query's words.
 const WORDS_MET_SHARE_MIN: f32 = 0.5;
@@ -127,16 +129,7 @@ impl Shelf {
         let ordinal = schema.add_u64_field(ORDINAL, NumericOptions::from(FAST));
         let weighted =
             vec![(id, 4.0), (title, 4.0), (keywords, 3.0), (owner, 1.5), (description, 1.0)];
-        Self {
-            schema: schema.build(),
-            ordinal,
-            weighted,
-            id,
-            title,
-            keywords,
-            owner,
-            description,
-        }
+        Self { schema: schema.build(), ordinal, weighted, id, title, keywords, owner, description }
     }
 
     fn document(&self, ordinal: u64, contract: &Contract, owner: &Text) -> TantivyDocument {
@@ -320,7 +313,7 @@ impl SearchIndex {
         &self,
         dataset: &str,
         found: &Found,
-        marker: &Marker,
+        marker: &Marker<'_>,
         knowledge: &Knowledge,
     ) -> Option<Hit> {
         let known = knowledge.get(dataset)?;

@@ -30,7 +30,8 @@ fn knowledge(principal: &Principal) -> Knowledge {
 
 fn index() -> SearchIndex {
     SearchIndex::build(&fixtures::contracts(), |id| {
-        (id == "ecology_environment").then(|| fixtures::text("成都市生态环境局", "Ecology and Environment Bureau"))
+        (id == "ecology_environment")
+            .then(|| fixtures::text("成都市生态环境局", "Ecology and Environment Bureau"))
     })
     .expect("builds")
 }

@@ -192,7 +192,11 @@ mod tests {
     #[test]
     fn one_pollutant_has_one_spelling() {
         for spelling in ["PM2.5", "pm2_5", "pm25", "ＰＭ２．５", "Pm-25"] {
-            assert!(words(spelling).contains(&"pm25".to_owned()), "{spelling}: {:?}", words(spelling));
+            assert!(
+                words(spelling).contains(&"pm25".to_owned()),
+                "{spelling}: {:?}",
+                words(spelling)
+            );
         }
     }
 
@@ -212,10 +216,14 @@ mod tests {
 
     #[test]
     fn every_piece_stands_where_it_says() {
-        for text in ["细颗粒物（PM2.5）浓度, µg/m³", "ａ．ｂ-c..d__", "𠀀一二 x", "...", ""] {
+        for text in ["细颗粒物（PM2.5）浓度, µg/m³", "ａ．ｂ-c..d__", "𠀀一二 x", "...", ""]
+        {
             for piece in pieces(text) {
-                let there: String =
-                    text[piece.at.clone()].chars().filter(|c| !is_connector(*c)).map(fold).collect();
+                let there: String = text[piece.at.clone()]
+                    .chars()
+                    .filter(|c| !is_connector(*c))
+                    .map(fold)
+                    .collect();
                 assert_eq!(there, piece.text, "in {text}");
             }
         }
