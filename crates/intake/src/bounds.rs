@@ -1,0 +1,36 @@
+//! Every limit of this crate in one place, each with its unit last.
+//!
+//! A file is data from a stranger: nothing here may grow with what the file claims. A limit that
+//! is met either spoils one row, which goes to quarantine, or refuses the file with a reason.
+
+/// Bytes of text in a block, and so about the size of a chunk before parsing. Big enough that a
+/// chunk is worth a disk write, small enough that its columns stay in the processor's cache.
+pub const BLOCK_BYTES: usize = 4 * 1024 * 1024;
+/// The same for files that are turned from wide to long, whose rows multiply.
+pub const BLOCK_WIDE_BYTES: usize = 512 * 1024;
+/// A longer record is a bad row. Must be smaller than a block.
+pub const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// A longer text cell is a bad row; geometries may be as long as a record.
+pub const FIELD_BYTES_MAX: usize = 1024 * 1024;
+/// Columns of a file.
+pub const COLUMNS_MAX: usize = 4096;
+/// Bad rows in one chunk. More than these means that the file is not what it is taken for.
+pub const BAD_ROWS_PER_CHUNK_MAX: usize = 65_536;
+/// Raw text kept of a bad row.
+pub const RAW_BYTES_MAX: usize = 4096;
+/// What of a cell is shown in a message.
+pub const FOUND_CHARS_MAX: usize = 60;
+/// Bytes looked at to tell encoding and separator.
+pub const SAMPLE_BYTES: usize = 256 * 1024;
+/// Records looked at to tell the separator and whether a column has changed its type.
+pub const SAMPLE_RECORDS: usize = 1000;
+/// Rows of a chunk where the format has rows of its own (Parquet, Excel).
+pub const BLOCK_ROWS: usize = 65_536;
+/// Excel is read whole, so the file is limited.
+pub const EXCEL_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Blocks that wait between two threads.
+pub const BLOCKS_IN_FLIGHT: usize = 2;
+/// Threads that parse.
+pub const THREADS_MAX: usize = 64;
+/// Nesting of a geometry collection.
+pub const GEOMETRY_DEPTH_MAX: usize = 16;

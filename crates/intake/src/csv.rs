@@ -1,0 +1,124 @@
+//! Separated text: opens it, reads its header, and cuts it into pieces for the parsers.
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::blocks::{Block, Blocks};
+use crate::bounds::{BLOCK_BYTES, BLOCK_WIDE_BYTES, COLUMNS_MAX, SAMPLE_BYTES, SAMPLE_RECORDS};
+use crate::error::IntakeError;
+use crate::header::Header;
+use crate::pipeline::{Piece, Work};
+use crate::plan::{self, Plan};
+use crate::split::{RecordEnd, guess_delimiter, last_record_end, record_end, split};
+use crate::table::{Fault, Table};
+use crate::text::trim;
+use crate::{Opened, Read, rows, source};
+
+pub fn open<'a>(read: &Read<'a>) -> Result<Opened<'a>, IntakeError> {
+    let mut source = source::open(&read.path, read.options.encoding.as_deref())?;
+    let error = |source| IntakeError::Read { path: read.path.clone(), source };
+    let mut head = Vec::new();
+    (&mut source.reader).take(SAMPLE_BYTES as u64).read_to_end(&mut head).map_err(error)?;
+    let delimiter = read.options.delimiter.unwrap_or_else(|| guess_delimiter(&head));
+    let (names, header_end, header_lines) = header(&head, delimiter)
+        .ok_or_else(|| IntakeError::Empty { path: read.path.clone() })?;
+    if names.len() > COLUMNS_MAX {
+        return Err(IntakeError::TooManyColumns { found: names.len(), max: COLUMNS_MAX });
+    }
+    let mut header = Header::new(names);
+    let mapping = plan::choose(read.contract, read.mappings, read.options, &header)?;
+    let headerless = mapping.filter(|mapping| mapping.headerless);
+    let (skip_bytes, skip_lines) = match headerless {
+        Some(mapping) => {
+            header = Header::new(mapping.columns.clone());
+            (0, 0)
+        }
+        None => (header_end, header_lines),
+    };
+    let transcoded = source.transcoded;
+    let (plan, mut drift) =
+        plan::make(read.contract, mapping, read.options, header, transcoded)?;
+    let sample_end = last_record_end(&head, delimiter).max(skip_bytes);
+    let sample_end = if head.len() < SAMPLE_BYTES { head.len() } else { sample_end };
+    let mut sample = Table::over(head[..sample_end].to_vec(), plan.header.names.len());
+    split(&mut sample, skip_bytes, 1 + skip_lines, delimiter);
+    drift.retyped = rows::retyped(&plan, &sample, SAMPLE_RECORDS);
+    let block_bytes = if plan.wide.is_some() { BLOCK_WIDE_BYTES } else { BLOCK_BYTES };
+    let whole = std::io::Cursor::new(head).chain(source.reader);
+    let cut = move |text: &[u8], _| last_record_end(text, delimiter);
+    let pieces = Pieces {
+        blocks: Blocks::new(Box::new(whole), block_bytes, Box::new(cut)),
+        delimiter,
+        skip_bytes,
+        skip_lines,
+        position: source.position,
+        path: read.path.clone(),
+    };
+    Ok(Opened { plan, drift, mapping, blocks: Box::new(pieces) })
+}
+
+/// The names in the first line that is not empty, where the next record starts, and how many lines
+/// lie before it.
+fn header(head: &[u8], delimiter: u8) -> Option<(Vec<String>, usize, u64)> {
+    let mut at = 0;
+    while at < head.len() {
+        let end = match record_end(head, at, delimiter, true) {
+            RecordEnd::At(end) | RecordEnd::Unclosed(end) => end,
+            RecordEnd::Incomplete => return None,
+        };
+        if trim(&head[at..end]).is_empty() {
+            at = end;
+            continue;
+        }
+        let lines = memchr::memchr_iter(b'\n', &head[..end]).count() as u64;
+        return Some((names(&head[at..end], delimiter), end, lines));
+    }
+    None
+}
+
+fn names(record: &[u8], delimiter: u8) -> Vec<String> {
+    // Only the number of cells is not known yet: as many as there could be.
+    let width = memchr::memchr_iter(delimiter, record).count() + 1;
+    let mut table = Table::over(record.to_vec(), width);
+    split(&mut table, 0, 1, delimiter);
+    let cells = (0..width).map_while(|column| table.cell(0, column));
+    cells.map(|cell| String::from_utf8_lossy(trim(cell)).into_owned()).collect()
+}
+
+struct Pieces {
+    blocks: Blocks,
+    delimiter: u8,
+    /// Of the first block: the header.
+    skip_bytes: usize,
+    skip_lines: u64,
+    position: Arc<AtomicU64>,
+    path: std::path::PathBuf,
+}
+
+impl Work for Pieces {
+    fn next(&mut self) -> Result<Option<(Piece, u64)>, IntakeError> {
+        let block = self.blocks.next();
+        let block =
+            block.map_err(|source| IntakeError::Read { path: self.path.clone(), source })?;
+        let Some(block) = block else { return Ok(None) };
+        let skip_bytes = std::mem::take(&mut self.skip_bytes);
+        let skip_lines = std::mem::take(&mut self.skip_lines);
+        let delimiter = self.delimiter;
+        let piece = move |plan: &Plan| Ok(table(plan, block, skip_bytes, skip_lines, delimiter));
+        Ok(Some((Box::new(piece), self.position.load(Ordering::Relaxed))))
+    }
+}
+
+fn table(plan: &Plan, block: Block, skip_bytes: usize, skip_lines: u64, delimiter: u8) -> Table {
+    let columns = plan.header.names.len();
+    let Block { text, first_line, oversized } = block;
+    let mut table = Table::over(text, columns);
+    if oversized {
+        let end = table.body.len();
+        table.end_faulty(0, end, first_line, Fault::TooLong);
+    } else {
+        split(&mut table, skip_bytes, first_line + skip_lines, delimiter);
+    }
+    table
+}

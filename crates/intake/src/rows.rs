@@ -1,0 +1,170 @@
+//! A table of cells to a chunk: which rows there are, their columns, and the bad ones set aside.
+
+use arrow::array::{ArrayRef, BooleanArray};
+use arrow::compute::filter;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+
+use crate::bounds::BAD_ROWS_PER_CHUNK_MAX;
+use crate::chunk::{BadRow, Chunk, Reason, raw_text};
+use crate::columns::{Column, Reader, Row};
+use crate::drift::Retyped;
+use crate::error::IntakeError;
+use crate::plan::Plan;
+use crate::table::{Fault, Table};
+use crate::text::trim;
+
+/// Reads a whole table; `seq` and `bytes_read` are passed through.
+pub fn chunk(plan: &Plan, table: &Table, seq: u64, bytes_read: u64) -> Result<Chunk, IntakeError> {
+    let (rows, skipped) = rows(plan, table, table.records.len());
+    let reader = Reader { plan, table, rows: &rows };
+    let columns: Vec<Column> = plan.fields.iter().map(|field| reader.column(field)).collect();
+    let mut bad = faulty(plan, table);
+    let refused = columns.iter().map(|column| column.refused.len()).sum::<usize>();
+    let count = bad.len() + refused;
+    let arrays: Vec<ArrayRef> = columns.iter().map(|column| column.array.clone()).collect();
+    let arrays = if refused == 0 {
+        arrays
+    } else {
+        let keep = set_aside(plan, table, &rows, &columns, &mut bad);
+        let keep = BooleanArray::from(keep);
+        arrays
+            .iter()
+            .map(|array| filter(array, &keep))
+            .collect::<Result<_, _>>()
+            .expect("all columns are as long as the rows")
+    };
+    if bad.len() > BAD_ROWS_PER_CHUNK_MAX {
+        let line = table.records.first().map_or(1, |record| record.line);
+        let (dataset, max) = (plan.dataset.clone(), BAD_ROWS_PER_CHUNK_MAX);
+        let first = bad[0].message.clone();
+        return Err(IntakeError::TooManyBadRows { dataset, count, line, max, first });
+    }
+    let length = arrays.first().map_or(0, |array| array.len());
+    let options = RecordBatchOptions::new().with_row_count(Some(length));
+    let rows = RecordBatch::try_new_with_options(plan.schema.clone(), arrays, &options)
+        .expect("every column was built for its field, and required ones have no nulls left");
+    Ok(Chunk { seq, rows, bad, skipped, bytes_read })
+}
+
+/// The rows that the first `records` records of a table stand for, and how many are skipped.
+fn rows(plan: &Plan, table: &Table, records: usize) -> (Vec<Row>, u64) {
+    let wide = plan.wide.as_ref().map_or(1, |wide| wide.columns.len());
+    let mut rows = Vec::with_capacity(records.saturating_mul(wide.min(64)));
+    let mut skipped = 0;
+    let reader = Reader { plan, table, rows: &[] };
+    let mut faults = table.faults.iter().map(|(record, _)| *record).peekable();
+    for at in 0..records {
+        if faults.peek() == Some(&at) {
+            faults.next();
+            continue;
+        }
+        if !plan.skip.is_empty() && is_skipped(plan, table, at) {
+            skipped += 1;
+            continue;
+        }
+        let record = u32::try_from(at).expect("a block has far fewer records than 2^32");
+        match &plan.wide {
+            None => rows.push(Row { record, wide: 0 }),
+            Some(wide) => {
+                for (number, column) in wide.columns.iter().enumerate() {
+                    if reader.cell(at, column.column).is_some() {
+                        let wide = u32::try_from(number).expect("columns are bounded");
+                        rows.push(Row { record, wide });
+                    }
+                }
+            }
+        }
+    }
+    (rows, skipped)
+}
+
+fn is_skipped(plan: &Plan, table: &Table, record: usize) -> bool {
+    plan.skip.iter().any(|(column, values)| {
+        let cell = trim(table.cell(record, *column).unwrap_or_default());
+        values.iter().any(|value| value.as_bytes() == cell)
+    })
+}
+
+/// Bad rows for the records that could not be cut into cells.
+fn faulty(plan: &Plan, table: &Table) -> Vec<BadRow> {
+    let of = |(record, fault): &(usize, Fault)| {
+        let (reason, message) = match fault {
+            Fault::UnclosedQuote => {
+                (Reason::Syntax, "expected a closing quote, found none".to_owned())
+            }
+            Fault::TooLong => {
+                let max = crate::bounds::RECORD_BYTES_MAX;
+                (Reason::TooLong, format!("expected a record of at most {max} bytes"))
+            }
+            Fault::Columns(found) => {
+                let expected = plan.header.names.len();
+                (Reason::Columns, format!("expected {expected} cells, found {found}"))
+            }
+            Fault::Syntax(problem) => (Reason::Syntax, problem.clone()),
+        };
+        let (line, raw) = (table.records[*record].line, raw_text(table.raw(*record)));
+        BadRow { line, raw, field: None, reason, message }
+    };
+    table.faults.iter().map(of).collect()
+}
+
+/// Adds a bad row for each row that some column refused, with the first such column's reason;
+/// returns which rows are left.
+fn set_aside(
+    plan: &Plan,
+    table: &Table,
+    rows: &[Row],
+    columns: &[Column],
+    bad: &mut Vec<BadRow>,
+) -> Vec<bool> {
+    let mut keep = vec![true; rows.len()];
+    for (field, column) in plan.fields.iter().zip(columns) {
+        for (row, refusal) in &column.refused {
+            if !std::mem::replace(&mut keep[*row], false) {
+                continue;
+            }
+            let record = rows[*row].record as usize;
+            bad.push(BadRow {
+                line: table.records[record].line,
+                raw: raw_text(table.raw(record)),
+                field: Some(field.name.clone()),
+                reason: refusal.reason,
+                message: refusal.message.clone(),
+            });
+        }
+    }
+    bad.sort_by_key(|row| row.line);
+    keep
+}
+
+/// Fields most of whose values in the first `records` records are not of the field's type.
+pub fn retyped(plan: &Plan, table: &Table, records: usize) -> Vec<Retyped> {
+    let (rows, _) = rows(plan, table, records.min(table.records.len()));
+    let reader = Reader { plan, table, rows: &rows };
+    let mut found = Vec::new();
+    for field in &plan.fields {
+        let column = reader.column(field);
+        if column.array.len() != rows.len() {
+            continue;
+        }
+        let mut refusals =
+            column.refused.iter().filter(|(_, refusal)| refusal.reason != Reason::Required);
+        let Some((_, first)) = refusals.next() else { continue };
+        let refused = 1 + refusals.count();
+        let of = column.array.len() - column.array.null_count() + refused;
+        let structural = matches!(first.reason, Reason::Type | Reason::AreaCode | Reason::Geometry);
+        if structural && refused * 2 > of && of >= RETYPED_VALUES_MIN {
+            found.push(Retyped {
+                field: field.name.clone(),
+                expected: format!("{:?}", field.ty).to_lowercase(),
+                found: first.message.clone(),
+                refused,
+                of,
+            });
+        }
+    }
+    found
+}
+
+/// Fewer values than these say nothing about a column.
+const RETYPED_VALUES_MIN: usize = 5;
