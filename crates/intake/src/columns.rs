@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanArray, BooleanBufferBuilder, Date32Array, Float64Array, Int64Array,
-    NullBufferBuilder, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryBuilder, BooleanArray, BooleanBufferBuilder, Date32Array, Float64Array,
+    Int64Array, NullBufferBuilder, StringArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use pack::FieldType;
@@ -73,19 +73,23 @@ impl Reader<'_> {
             }),
             FieldType::Number => {
                 let percent = field.percent;
-                self.primitive(field, |cell| float(cell, percent), |values, nulls| {
-                    Arc::new(Float64Array::new(values.into(), nulls))
-                })
+                self.primitive(
+                    field,
+                    |cell| float(cell, percent),
+                    |values, nulls| Arc::new(Float64Array::new(values.into(), nulls)),
+                )
             }
             FieldType::Date => self.primitive(field, date, |values, nulls| {
                 Arc::new(Date32Array::new(values.into(), nulls))
             }),
-            FieldType::Timestamp => {
-                self.primitive(field, |cell| timestamp(cell, offset), |values, nulls| {
+            FieldType::Timestamp => self.primitive(
+                field,
+                |cell| timestamp(cell, offset),
+                |values, nulls| {
                     let array = TimestampMicrosecondArray::new(values.into(), nulls);
                     Arc::new(array.with_timezone("UTC"))
-                })
-            }
+                },
+            ),
             FieldType::Boolean => self.booleans(field),
             FieldType::Text | FieldType::AreaCode | FieldType::OrganisationId => self.texts(field),
             FieldType::Geometry => self.geometries(field),
@@ -195,7 +199,8 @@ impl Reader<'_> {
                 (Some(lon), Some(lat)) => point(lon, lat, self.plan).map(Some),
                 (lon, _) => {
                     let lacking = if lon.is_none() { "longitude" } else { "latitude" };
-                    let message = format!("expected longitude and latitude, the {lacking} is empty");
+                    let message =
+                        format!("expected longitude and latitude, the {lacking} is empty");
                     Err(Refusal::new(Reason::Geometry, message))
                 }
             };
@@ -382,9 +387,7 @@ fn date(cell: &[u8]) -> Result<i32, Refusal> {
 fn timestamp(cell: &[u8], utc_offset_minutes: i32) -> Result<i64, Refusal> {
     time::fast_timestamp(cell, utc_offset_minutes)
         .or_else(|| time::timestamp(utf8(cell)?, utc_offset_minutes))
-        .ok_or_else(|| {
-            Refusal::expected(Reason::Type, "a time such as 2024-03-05 14:30:00", cell)
-        })
+        .ok_or_else(|| Refusal::expected(Reason::Type, "a time such as 2024-03-05 14:30:00", cell))
 }
 
 #[inline]

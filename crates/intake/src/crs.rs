@@ -18,15 +18,7 @@
 
 use std::f64::consts::PI;
 
-/// In what a file's coordinates are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Crs {
-    #[default]
-    Wgs84,
-    Gcj02,
-    Bd09,
-    Cgcs2000,
-}
+pub use pack::Crs;
 
 const KRASOVSKY_AXIS_M: f64 = 6_378_245.0;
 const KRASOVSKY_E2: f64 = 0.006_693_421_622_965_943;
@@ -110,55 +102,41 @@ const OUTLINE: &[(f64, f64)] = &[
     (73.6, 40.2),
 ];
 
-impl Crs {
-    pub fn of_name(name: &str) -> Option<Self> {
-        match name.to_lowercase().replace(['-', '_', ' '], "").as_str() {
-            "wgs84" => Some(Self::Wgs84),
-            "gcj02" => Some(Self::Gcj02),
-            "bd09" => Some(Self::Bd09),
-            "cgcs2000" => Some(Self::Cgcs2000),
-            _ => None,
-        }
+/// By the name that people write, whatever its case and hyphens.
+pub fn of_name(name: &str) -> Option<Crs> {
+    match name.to_lowercase().replace(['-', '_', ' '], "").as_str() {
+        "wgs84" => Some(Crs::Wgs84),
+        "gcj02" => Some(Crs::Gcj02),
+        "bd09" => Some(Crs::Bd09),
+        "cgcs2000" => Some(Crs::Cgcs2000),
+        _ => None,
     }
+}
 
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Wgs84 => "wgs84",
-            Self::Gcj02 => "gcj02",
-            Self::Bd09 => "bd09",
-            Self::Cgcs2000 => "cgcs2000",
-        }
-    }
-
-    /// Longitude and latitude in degrees to WGS-84.
-    pub fn to_wgs84(self, lon: f64, lat: f64) -> (f64, f64) {
-        match self {
-            Self::Wgs84 | Self::Cgcs2000 => (lon, lat),
-            Self::Gcj02 => gcj02_to_wgs84(lon, lat),
-            Self::Bd09 if in_china(lon, lat) => {
-                let (lon, lat) = invert(bd09_of_gcj02, lon, lat);
-                invert(gcj02_of_wgs84, lon, lat)
-            }
-            Self::Bd09 => (lon, lat),
-        }
-    }
-
-    /// WGS-84 longitude and latitude in degrees to this.
-    pub fn of_wgs84(self, lon: f64, lat: f64) -> (f64, f64) {
-        match self {
-            Self::Wgs84 | Self::Cgcs2000 => (lon, lat),
-            _ if !in_china(lon, lat) => (lon, lat),
-            Self::Gcj02 => gcj02_of_wgs84(lon, lat),
-            Self::Bd09 => {
-                let (lon, lat) = gcj02_of_wgs84(lon, lat);
-                bd09_of_gcj02(lon, lat)
-            }
+/// Longitude and latitude in degrees to WGS-84.
+pub fn to_wgs84(crs: Crs, lon: f64, lat: f64) -> (f64, f64) {
+    match crs {
+        Crs::Wgs84 | Crs::Cgcs2000 => (lon, lat),
+        _ if !in_china(lon, lat) => (lon, lat),
+        Crs::Gcj02 => invert(gcj02_of_wgs84, lon, lat),
+        Crs::Bd09 => {
+            let (lon, lat) = invert(bd09_of_gcj02, lon, lat);
+            invert(gcj02_of_wgs84, lon, lat)
         }
     }
 }
 
-fn gcj02_to_wgs84(lon: f64, lat: f64) -> (f64, f64) {
-    if in_china(lon, lat) { invert(gcj02_of_wgs84, lon, lat) } else { (lon, lat) }
+/// WGS-84 longitude and latitude in degrees to `crs`.
+pub fn of_wgs84(crs: Crs, lon: f64, lat: f64) -> (f64, f64) {
+    match crs {
+        Crs::Wgs84 | Crs::Cgcs2000 => (lon, lat),
+        _ if !in_china(lon, lat) => (lon, lat),
+        Crs::Gcj02 => gcj02_of_wgs84(lon, lat),
+        Crs::Bd09 => {
+            let (lon, lat) = gcj02_of_wgs84(lon, lat);
+            bd09_of_gcj02(lon, lat)
+        }
+    }
 }
 
 /// The point that `forward` moves to (lon, lat): a fixed-point iteration, see the file's head.
@@ -223,4 +201,103 @@ fn in_china(lon: f64, lat: f64) -> bool {
         from = to;
     }
     inside
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const METRES_PER_DEGREE: f64 = 111_320.0;
+
+    fn metres(a: (f64, f64), b: (f64, f64)) -> f64 {
+        let east = (a.0 - b.0) * METRES_PER_DEGREE * a.1.to_radians().cos();
+        east.hypot((a.1 - b.1) * METRES_PER_DEGREE)
+    }
+
+    /// The worked example of the coordtransform library (wandergis, 2015), whose forward formulas
+    /// are the common ones.
+    #[test]
+    fn published_points() {
+        for (from, forward, expect) in [
+            (
+                (116.404, 39.915),
+                gcj02_of_wgs84 as fn(f64, f64) -> (f64, f64),
+                (116.410_244_499_169_38, 39.916_404_281_501_64),
+            ),
+            ((116.404, 39.915), bd09_of_gcj02, (116.410_369_493_710_29, 39.921_336_993_510_21)),
+        ] {
+            let found = forward(from.0, from.1);
+            assert!(metres(found, expect) < 0.001, "{found:?} for {expect:?}");
+        }
+    }
+
+    #[test]
+    fn points_abroad_stay_where_they_are() {
+        for (city, lon, lat) in [
+            ("Tokyo", 139.69, 35.69),
+            ("Seoul", 126.98, 37.57),
+            ("Pyongyang", 125.75, 39.02),
+            ("Hanoi", 105.85, 21.03),
+            ("Delhi", 77.21, 28.61),
+            ("Kathmandu", 85.32, 27.71),
+            ("Ulaanbaatar", 106.92, 47.92),
+            ("Almaty", 76.95, 43.24),
+            ("Vladivostok", 131.89, 43.12),
+            ("Mandalay", 96.08, 21.97),
+            ("London", -0.13, 51.51),
+        ] {
+            for crs in [Crs::Gcj02, Crs::Bd09] {
+                assert_eq!(to_wgs84(crs, lon, lat), (lon, lat), "{city}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_corner_of_china_is_converted() {
+        for (place, lon, lat) in [
+            ("成都", 104.066, 30.573),
+            ("乌恰", 73.97, 39.72),
+            ("喀什", 75.99, 39.47),
+            ("霍尔果斯", 80.41, 44.21),
+            ("满洲里", 117.38, 49.60),
+            ("漠河", 122.54, 52.97),
+            ("抚远", 134.31, 48.36),
+            ("绥芬河", 131.15, 44.41),
+            ("珲春", 130.37, 42.86),
+            ("长白", 128.20, 41.42),
+            ("丹东", 124.38, 40.12),
+            ("上海", 121.47, 31.23),
+            ("台北", 121.56, 25.04),
+            ("香港", 114.17, 22.30),
+            ("三亚", 109.51, 18.25),
+            ("东兴", 107.97, 21.55),
+            ("河口", 103.94, 22.53),
+            ("磨憨", 101.69, 21.19),
+            ("瑞丽", 97.85, 24.01),
+            ("樟木", 85.98, 27.99),
+            ("日土", 79.73, 33.38),
+            ("塔什库尔干", 75.23, 37.78),
+            ("二连浩特", 111.98, 43.65),
+        ] {
+            let there = of_wgs84(Crs::Gcj02, lon, lat);
+            assert!(metres(there, (lon, lat)) > 50.0, "{place} is taken to be abroad");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn there_and_back_is_the_same_point(lon in 74.0..135.0, lat in 18.5..53.5) {
+            prop_assume!(in_china(lon, lat));
+            for crs in [Crs::Gcj02, Crs::Bd09, Crs::Cgcs2000] {
+                let there = of_wgs84(crs, lon, lat);
+                // Within a shift of the outline, a point may leave China by being shifted.
+                prop_assume!(in_china(there.0, there.1));
+                let back = to_wgs84(crs, there.0, there.1);
+                prop_assert!(metres(back, (lon, lat)) < 0.001, "{crs:?} {back:?}");
+                prop_assert!(metres(there, (lon, lat)) < 2500.0);
+            }
+        }
+    }
 }

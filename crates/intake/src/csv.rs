@@ -21,8 +21,8 @@ pub fn open<'a>(read: &Read<'a>) -> Result<Opened<'a>, IntakeError> {
     let mut head = Vec::new();
     (&mut source.reader).take(SAMPLE_BYTES as u64).read_to_end(&mut head).map_err(error)?;
     let delimiter = read.options.delimiter.unwrap_or_else(|| guess_delimiter(&head));
-    let (names, header_end, header_lines) = header(&head, delimiter)
-        .ok_or_else(|| IntakeError::Empty { path: read.path.clone() })?;
+    let (names, header_end, header_lines) =
+        header(&head, delimiter).ok_or_else(|| IntakeError::Empty { path: read.path.clone() })?;
     if names.len() > COLUMNS_MAX {
         return Err(IntakeError::TooManyColumns { found: names.len(), max: COLUMNS_MAX });
     }
@@ -37,8 +37,7 @@ pub fn open<'a>(read: &Read<'a>) -> Result<Opened<'a>, IntakeError> {
         None => (header_end, header_lines),
     };
     let transcoded = source.transcoded;
-    let (plan, mut drift) =
-        plan::make(read.contract, mapping, read.options, header, transcoded)?;
+    let (plan, mut drift) = plan::make(read.contract, mapping, read.options, header, transcoded)?;
     let sample_end = last_record_end(&head, delimiter).max(skip_bytes);
     let sample_end = if head.len() < SAMPLE_BYTES { head.len() } else { sample_end };
     let mut sample = Table::over(head[..sample_end].to_vec(), plan.header.names.len());

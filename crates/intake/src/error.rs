@@ -8,7 +8,9 @@ use crate::drift::Drift;
 pub enum IntakeError {
     #[error("cannot read {path}: {source}; check that the file is there and may be read")]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("cannot tell the format of {path}: name it .csv, .parquet, .geojson, .jsonl or .xlsx, with .gz behind the text ones, or say the format")]
+    #[error(
+        "cannot tell the format of {path}: name it .csv, .parquet, .geojson, .jsonl or .xlsx, with .gz behind the text ones, or say the format"
+    )]
     Format { path: PathBuf },
     #[error("unknown encoding `{0}`: use utf-8, gb18030, utf-16le or utf-16be")]
     Encoding(String),
@@ -20,15 +22,21 @@ pub enum IntakeError {
     NoSuchMapping { id: String, dataset: String, known: String },
     #[error("mapping `{mapping}`: {problem}")]
     Mapping { mapping: String, problem: String },
-    #[error("columns {columns} of the file are all called `{field}`: rename all but one, or write a mapping")]
+    #[error(
+        "columns {columns} of the file are all called `{field}`: rename all but one, or write a mapping"
+    )]
     Ambiguous { field: String, columns: String },
     #[error("the file does not fit the contract of {dataset}: {drift}")]
     Drift { dataset: String, drift: Drift },
-    #[error("{count} bad rows after line {line}, more than {max} in one chunk: the file is not what the contract of {dataset} expects; the first one: {first}")]
+    #[error(
+        "{count} bad rows after line {line}, more than {max} in one chunk: the file is not what the contract of {dataset} expects; the first one: {first}"
+    )]
     TooManyBadRows { dataset: String, count: usize, line: u64, max: usize, first: String },
     #[error("{path} changed while it was read: import it again when nothing writes to it any more")]
     Changed { path: PathBuf },
-    #[error("the file's coordinates are in {found}, which is not converted here: bring it to WGS-84, CGCS2000, GCJ-02 or BD-09")]
+    #[error(
+        "the file's coordinates are in {found}, which is not converted here: bring it to WGS-84, CGCS2000, GCJ-02 or BD-09"
+    )]
     Crs { found: String },
     #[error("cannot read the file as {format}: {problem}")]
     Content { format: &'static str, problem: String },

@@ -53,9 +53,8 @@ impl Fingerprint {
     /// The rows came from what was hashed only if nobody has written to the file since.
     pub fn check_unchanged(&self) -> Result<(), IntakeError> {
         let now = std::fs::metadata(&self.path).ok();
-        let mark = |data: &Option<Metadata>| {
-            data.as_ref().map(|data| (data.len(), data.modified().ok()))
-        };
+        let mark =
+            |data: &Option<Metadata>| data.as_ref().map(|data| (data.len(), data.modified().ok()));
         if mark(&self.before) == mark(&now) {
             Ok(())
         } else {

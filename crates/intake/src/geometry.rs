@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use crate::bounds::GEOMETRY_DEPTH_MAX;
-use crate::crs::Crs;
+use crate::crs::{self, Crs};
 use crate::text::found;
 
 const POINT: u32 = 1;
@@ -35,7 +35,8 @@ pub fn point(lon: f64, lat: f64, crs: Crs) -> Result<Vec<u8>, String> {
 
 /// A cell as WKB: GeoJSON, WKB in hexadecimal, or well-known text.
 pub fn parse(cell: &[u8], crs: Crs) -> Result<Vec<u8>, String> {
-    let text = std::str::from_utf8(cell).map_err(|_| "expected text, found other bytes".to_owned())?;
+    let text =
+        std::str::from_utf8(cell).map_err(|_| "expected text, found other bytes".to_owned())?;
     if text.starts_with('{') {
         let value: Value = serde_json::from_str(text)
             .map_err(|error| format!("expected a GeoJSON geometry, found no JSON: {error}"))?;
@@ -70,7 +71,7 @@ fn convert(lon: f64, lat: f64, crs: Crs) -> Result<(f64, f64), String> {
             "expected longitude within ±180 and latitude within ±90, found {lon} {lat}{hint}"
         ));
     }
-    Ok(crs.to_wgs84(lon, lat))
+    Ok(crs::to_wgs84(crs, lon, lat))
 }
 
 /// Writes a count that is known only after what it counts: returns where it stands.
@@ -177,7 +178,10 @@ pub fn from_wkt(text: &str, crs: Crs) -> Result<Vec<u8>, String> {
     if wkt.rest.trim().is_empty() {
         Ok(wkb)
     } else {
-        Err(format!("expected a geometry as WKT, found text behind it: {}", found(wkt.rest.as_bytes())))
+        Err(format!(
+            "expected a geometry as WKT, found text behind it: {}",
+            found(wkt.rest.as_bytes())
+        ))
     }
 }
 
@@ -453,7 +457,9 @@ mod tests {
 
     #[test]
     fn what_is_no_geometry_is_refused() {
-        for text in ["POINT", "POINT(1)", "POINT(1 2", "POINT(1 2) x", "CIRCLE(1 2)", "{}", "0101", ""] {
+        for text in
+            ["POINT", "POINT(1)", "POINT(1 2", "POINT(1 2) x", "CIRCLE(1 2)", "{}", "0101", ""]
+        {
             assert!(parse(text.as_bytes(), Crs::Wgs84).is_err(), "{text}");
         }
         let swapped = parse(b"POINT(30.67 104.06)", Crs::Wgs84).expect_err("latitude of 104");

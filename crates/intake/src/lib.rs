@@ -46,11 +46,11 @@ use arrow::datatypes::SchemaRef;
 use pack::{Contract, DriftRule, ImportMapping};
 
 pub use chunk::{BadRow, Chunk, Reason};
-pub use crs::Crs;
 pub use drift::{Drift, Missing, Retyped};
 pub use error::IntakeError;
 pub use fingerprint::INTAKE_VERSION;
 pub use options::{Format, NULL_TEXTS, Options};
+pub use pack::Crs;
 
 use fingerprint::Fingerprint;
 use pipeline::Pipeline;
@@ -81,7 +81,12 @@ pub fn open(
     let read = Read { path: path.to_owned(), contract, mappings, options };
     let opened = match format {
         Format::Csv => csv::open(&read)?,
-        other => return Err(IntakeError::Content { format: other.name(), problem: "not read yet".to_owned() }),
+        other => {
+            return Err(IntakeError::Content {
+                format: other.name(),
+                problem: "not read yet".to_owned(),
+            });
+        }
     };
     let Opened { plan, drift, mapping, blocks } = opened;
     refuse_drift(contract, &drift)?;

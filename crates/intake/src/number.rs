@@ -231,7 +231,9 @@ fn chinese_integer(text: &str) -> Option<i128> {
             value.checked_mul(10)?.checked_add(chinese_digit(character)?)
         });
     }
-    let (mut total, mut section, mut digit, mut last_unit) = (0i128, 0i128, None, 0i128);
+    // What lies above 亿, above 万, and below.
+    let (mut high, mut middle, mut section) = (0i128, 0i128, 0i128);
+    let (mut digit, mut last_unit) = (None, 0i128);
     for character in text.chars() {
         if let Some(value) = chinese_digit(character) {
             if digit.is_some_and(|before| before != 0) {
@@ -253,14 +255,19 @@ fn chinese_integer(text: &str) -> Option<i128> {
             section += digit.take().unwrap_or(1).checked_mul(unit)?;
         } else {
             section += digit.take().unwrap_or(0);
-            total = total.checked_add(section)?.checked_mul(unit)?;
+            if unit == 10_000 {
+                middle = middle.checked_add(section)?.checked_mul(unit)?;
+            } else {
+                high = high.checked_add(middle)?.checked_add(section)?.checked_mul(unit)?;
+                middle = 0;
+            }
             section = 0;
         }
         last_unit = unit;
     }
     // A lone digit after a unit counts the next unit down: 两万三 is 23 000. After 零 it is ones.
     let tail = digit.unwrap_or(0) * if last_unit >= 100 { last_unit / 10 } else { 1 };
-    total.checked_add(section)?.checked_add(tail)
+    high.checked_add(middle)?.checked_add(section)?.checked_add(tail)
 }
 
 fn chinese_digit(character: char) -> Option<i128> {
@@ -342,9 +349,21 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in
-            ["", "-", ".", "1,23", "12,34.5", "1.2.3", "abc", "一二百", "点五", "nan", "inf", "1e999", "--1"]
-        {
+        for text in [
+            "",
+            "-",
+            ".",
+            "1,23",
+            "12,34.5",
+            "1.2.3",
+            "abc",
+            "一二百",
+            "点五",
+            "nan",
+            "inf",
+            "1e999",
+            "--1",
+        ] {
             assert_eq!(float(text), None, "{text}");
         }
         assert_eq!(integer("12.5"), None);

@@ -1,6 +1,6 @@
 //! What the caller may say about a file. Everything unsaid is found out from the file itself.
 
-use crate::crs::Crs;
+use pack::Crs;
 
 /// How a file is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,10 +12,10 @@ pub struct Options {
     pub encoding: Option<String>,
     /// `None`: whichever of `,` `;` tab `|` cuts the first records evenly.
     pub delimiter: Option<u8>,
-    /// Texts that mean that there is no value. The empty cell always does.
+    /// Texts that mean that there is no value, beside the mapping's. The empty cell always does.
     pub null: Vec<String>,
-    /// What the file's coordinates are in.
-    pub crs: Crs,
+    /// What the file's coordinates are in. `None`: what the mapping says, or else WGS-84.
+    pub crs: Option<Crs>,
     /// Zone of times that name none.
     pub utc_offset_minutes: i32,
     /// Excel: the sheet's name. `None`: the first.
@@ -39,7 +39,7 @@ impl Default for Options {
             encoding: None,
             delimiter: None,
             null: NULL_TEXTS.map(str::to_owned).to_vec(),
-            crs: Crs::Wgs84,
+            crs: None,
             utc_offset_minutes: UTC_OFFSET_MINUTES,
             sheet: None,
             mapping: None,

@@ -84,7 +84,11 @@ impl Pipeline {
     fn join(&mut self) -> Result<(), IntakeError> {
         self.parsers.clear();
         let panicked = self.threads.drain(..).filter_map(|thread| thread.join().err()).count();
-        if panicked == 0 { Ok(()) } else { Err(IntakeError::Stopped("it panicked; please report this file")) }
+        if panicked == 0 {
+            Ok(())
+        } else {
+            Err(IntakeError::Stopped("it panicked; please report this file"))
+        }
     }
 }
 

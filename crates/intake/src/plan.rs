@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::collections::HashSet;
 
 use arrow::datatypes::SchemaRef;
-use pack::{Contract, FieldType, ImportMapping, Pii, Shape, ValueSource};
+use pack::{Contract, Crs, FieldType, ImportMapping, Pii, Shape, ValueSource};
 use regex::Regex;
 
-use crate::crs::Crs;
 use crate::drift::{Drift, Missing};
 use crate::error::IntakeError;
 use crate::header::Header;
@@ -49,7 +48,10 @@ pub enum Source {
     Wide,
     Template(Template),
     Lookup(Template, BTreeMap<String, String>),
-    Point { lon: usize, lat: usize },
+    Point {
+        lon: usize,
+        lat: usize,
+    },
     /// Nowhere: null.
     Absent,
 }
@@ -87,9 +89,8 @@ pub struct Nulls {
 }
 
 impl Nulls {
-    pub fn new(texts: &[String]) -> Self {
-        let texts: Vec<Vec<u8>> =
-            texts.iter().map(|text| text.trim().as_bytes().to_vec()).collect();
+    pub fn new<'a>(texts: impl Iterator<Item = &'a String>) -> Self {
+        let texts: Vec<Vec<u8>> = texts.map(|text| text.trim().as_bytes().to_vec()).collect();
         let lengths = texts.iter().fold(1u64, |bits, text| bits | (1 << text.len().min(63)));
         Self { texts, lengths }
     }
@@ -128,8 +129,9 @@ pub fn choose<'a>(
     if header.match_fields(contract)?.iter().any(Option::is_some) {
         return Ok(None);
     }
-    let as_many =
-        |mapping: &&ImportMapping| mapping.headerless && mapping.columns.len() == header.names.len();
+    let as_many = |mapping: &&ImportMapping| {
+        mapping.headerless && mapping.columns.len() == header.names.len()
+    };
     Ok(own.find(as_many))
 }
 
@@ -169,8 +171,10 @@ pub fn make(
         fields,
         skip,
         wide,
-        nulls: Nulls::new(&options.null),
-        crs: options.crs,
+        nulls: Nulls::new(
+            options.null.iter().chain(mapping.iter().flat_map(|mapping| &mapping.nulls)),
+        ),
+        crs: options.crs.or(mapping.and_then(|mapping| mapping.crs)).unwrap_or(Crs::Wgs84),
         utc_offset_minutes: options.utc_offset_minutes,
         transcoded,
         header,
@@ -190,15 +194,18 @@ impl Maker<'_> {
     fn wide(&mut self) -> Result<Option<Wide>, IntakeError> {
         let Some(mapping) = self.mapping else { return Ok(None) };
         let Shape::Wide { columns: pattern, value: _ } = &mapping.shape else { return Ok(None) };
-        let pattern = Regex::new(pattern)
-            .map_err(|error| self.problem(format!("`columns` is no regular expression: {error}")))?;
+        let pattern = Regex::new(pattern).map_err(|error| {
+            self.problem(format!("`columns` is no regular expression: {error}"))
+        })?;
         self.groups = pattern.capture_names().flatten().map(str::to_owned).collect();
         let mut columns = Vec::new();
         for (column, name) in self.header.names.iter().enumerate() {
             if let Some(captures) = pattern.captures(name) {
-                let group =
-                    |name: &String| captures.name(name).map_or("", |found| found.as_str()).to_owned();
-                columns.push(WideColumn { column, groups: self.groups.iter().map(group).collect() });
+                let group = |name: &String| {
+                    captures.name(name).map_or("", |found| found.as_str()).to_owned()
+                };
+                columns
+                    .push(WideColumn { column, groups: self.groups.iter().map(group).collect() });
             }
         }
         if columns.is_empty() {
@@ -284,7 +291,8 @@ impl Maker<'_> {
                     whole = false;
                 }
                 _ => {
-                    let problem = format!("`{form}` in `{text}` is no form: use `|integer` on a column");
+                    let problem =
+                        format!("`{form}` in `{text}` is no form: use `|integer` on a column");
                     return Err(self.problem(problem));
                 }
             }
@@ -301,9 +309,10 @@ impl Maker<'_> {
             .iter()
             .map(|condition| match self.header.find(&condition.column) {
                 Some(column) => Ok((column, condition.values.clone())),
-                None => {
-                    Err(self.problem(format!("`skip` names column {}, which the file lacks", condition.column)))
-                }
+                None => Err(self.problem(format!(
+                    "`skip` names column {}, which the file lacks",
+                    condition.column
+                ))),
             })
             .collect()
     }

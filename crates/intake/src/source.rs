@@ -89,9 +89,11 @@ fn guess(head: &[u8]) -> (&'static Encoding, usize) {
 }
 
 fn decodes_as_gb18030(head: &[u8]) -> bool {
-    let shortest = if head.len() == SAMPLE_BYTES { head.len() - TAIL_BYTES_MAX } else { head.len() };
-    (shortest..=head.len())
-        .any(|end| GB18030.decode_without_bom_handling_and_without_replacement(&head[..end]).is_some())
+    let shortest =
+        if head.len() == SAMPLE_BYTES { head.len() - TAIL_BYTES_MAX } else { head.len() };
+    (shortest..=head.len()).any(|end| {
+        GB18030.decode_without_bom_handling_and_without_replacement(&head[..end]).is_some()
+    })
 }
 
 /// The first `bytes` of a reader, fewer at its end.

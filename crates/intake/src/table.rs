@@ -113,7 +113,8 @@ impl Table {
     /// Closes a record that could not be cut into cells.
     pub fn end_faulty(&mut self, start: usize, end: usize, line: u64, fault: Fault) {
         self.forget_record();
-        self.spans.resize((self.records.len() + 1) * self.columns, Span { start: 0, length: NO_CELL });
+        self.spans
+            .resize((self.records.len() + 1) * self.columns, Span { start: 0, length: NO_CELL });
         self.fault(fault);
         self.records.push(Record { start: offset(start), end: offset(end), line });
     }

@@ -48,7 +48,9 @@ pub fn found(bytes: &[u8]) -> String {
 pub fn normal_name(name: &str) -> String {
     half_width(name)
         .chars()
-        .filter(|character| !character.is_whitespace() && !matches!(character, '-' | '_' | '\u{FEFF}'))
+        .filter(|character| {
+            !character.is_whitespace() && !matches!(character, '-' | '_' | '\u{FEFF}')
+        })
         .flat_map(char::to_lowercase)
         .collect()
 }

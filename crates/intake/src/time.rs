@@ -102,8 +102,7 @@ fn moment(text: &str) -> Option<Moment> {
     let days = cursor.date()?;
     cursor.skip(&['T', 't', ' ']);
     cursor.spaces();
-    let (seconds, micros) =
-        if cursor.rest.is_empty() { (0, 0) } else { cursor.time_of_day()? };
+    let (seconds, micros) = if cursor.rest.is_empty() { (0, 0) } else { cursor.time_of_day()? };
     cursor.spaces();
     let offset_minutes = if cursor.rest.is_empty() { None } else { Some(cursor.offset()?) };
     cursor.rest.is_empty().then_some(Moment { days, seconds, micros, offset_minutes })
@@ -289,8 +288,18 @@ mod tests {
     #[test]
     fn what_is_no_time_is_refused() {
         for text in [
-            "", "2024", "2024-13-01", "2023-02-29", "3/5/2024", "2024-03-05 25:00", "2024-03/05",
-            "2024-03-05 14:30:00 +15:00", "2024年3月5", "2024-03-05 14:30:61", "2024-03-05x", "12",
+            "",
+            "2024",
+            "2024-13-01",
+            "2023-02-29",
+            "3/5/2024",
+            "2024-03-05 25:00",
+            "2024-03/05",
+            "2024-03-05 14:30:00 +15:00",
+            "2024年3月5",
+            "2024-03-05 14:30:61",
+            "2024-03-05x",
+            "12",
         ] {
             assert_eq!(timestamp(text, BEIJING), None, "{text}");
             assert_eq!(fast_timestamp(text.as_bytes(), BEIJING), None, "{text}");

@@ -1,0 +1,7 @@
+//! Whole files in, chunks out.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+mod csv;
+mod real;
