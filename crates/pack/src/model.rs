@@ -429,6 +429,7 @@ pub enum ValueSource {
     /// A column of the file.
     Column(String),
     /// A text with `{column}`s and `{group}`s, then read as the field's type; empty is null.
+    /// `{column|integer}` writes a number without decimals: `510104.0` → `510104`.
     Template(String),
     /// A group of the wide columns' name looked up in a table: `{site}` → `草堂寺`.
     Lookup { template: String, table: BTreeMap<String, String> },
