@@ -54,9 +54,10 @@ pub enum SqlError {
     /// Over a limit. Only this query fails.
     #[error("over the limit of {}: {reason}", .what.as_str())]
     Limit { what: LimitKind, reason: String },
-    /// Failed while rows were read. The details went to [`Events`](super::Events) under this id.
-    #[error("the query failed while it ran; ask the operator about {correlation_id}")]
-    Internal { correlation_id: Uuid },
+    /// Failed while rows were read: a code that carries no value. The details went to
+    /// [`Events`](super::Events) under this id.
+    #[error("the query failed while it ran ({code}); ask the operator about {correlation_id}")]
+    Internal { code: &'static str, correlation_id: Uuid },
 }
 
 impl SqlError {

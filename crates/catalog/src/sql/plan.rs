@@ -1,0 +1,252 @@
+//! From a statement to a running answer.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use datafusion::common::{DataFusionError, ParamValues, ScalarValue, TableReference};
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{LogicalPlan, TableSource};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use futures::FutureExt;
+use pack::Contract;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::governed::GovernedTable;
+use super::masks::TokenKey;
+use super::names::{self, Names};
+use super::statement::{self, Checked};
+use super::stream::{self, Author};
+use super::{
+    Access, Answer, Catalog, Description, SqlError, Visible, access, cell, check, information,
+    policy,
+};
+use crate::lineage::Lineage;
+use crate::{Principal, Session};
+
+/// A statement planned for one session, with the state that it runs in.
+struct Planned {
+    plan: LogicalPlan,
+    state: SessionState,
+}
+
+impl Catalog {
+    pub(super) async fn answer(
+        &self,
+        session: &Session,
+        sql: &str,
+        params: &[ScalarValue],
+    ) -> Result<Answer, SqlError> {
+        let limits = &self.options.limits;
+        let author = self.author(session, sql);
+        let checked = self.admit(session, sql)?;
+        let place = self.admission.enter(&session.principal.user, limits).await?;
+        let deadline = Instant::now() + limits.time_max;
+        let work = self.start(session, checked, params, &author);
+        let started = tokio::time::timeout_at(deadline, AssertUnwindSafe(work).catch_unwind());
+        let (lineage, physical, state) = match started.await {
+            Err(_) => return Err(stream::too_late(limits)),
+            Ok(Err(_)) => return Err(author.internal("panic", "the planner panicked")),
+            Ok(Ok(started)) => started?,
+        };
+        let schema = physical.schema();
+        let rows = execute_stream(physical, state.task_ctx()).map_err(|e| author.told(&e))?;
+        let stream = stream::limited(rows, author, deadline, limits.clone(), place);
+        Ok(Answer { id: Uuid::now_v7(), schema, stream, lineage })
+    }
+
+    pub(super) async fn description(
+        &self,
+        session: &Session,
+        sql: &str,
+    ) -> Result<Description, SqlError> {
+        let author = self.author(session, sql);
+        let checked = self.admit(session, sql)?;
+        let work = AssertUnwindSafe(self.describe_checked(session, checked, &author));
+        let described = work.catch_unwind().await;
+        described.unwrap_or_else(|_| Err(author.internal("panic", "the planner panicked")))
+    }
+
+    async fn describe_checked(
+        &self,
+        session: &Session,
+        checked: Checked,
+        author: &Author,
+    ) -> Result<Description, SqlError> {
+        let Planned { plan, state } = self.plan(session, checked, author).await?;
+        let types = plan.get_parameter_types().map_err(|error| invalid(&error, author))?;
+        let count = types.keys().filter_map(|id| id[1..].parse::<usize>().ok()).max().unwrap_or(0);
+        let parameters = (1..=count.min(PARAMETERS_MAX))
+            .map(|index| types.get(&format!("${index}")).cloned().flatten())
+            .collect();
+        // Coercion decides the types of the columns; without parameter types it may not get far.
+        let coerced = state.optimize(&plan);
+        let schema = coerced.as_ref().unwrap_or(&plan).schema().inner();
+        Ok(Description { schema: Arc::clone(schema), parameters })
+    }
+
+    fn author(&self, session: &Session, sql: &str) -> Author {
+        let user = session.principal.user.clone();
+        Author { user, sql: sql.into(), events: Arc::clone(&self.options.events) }
+    }
+
+    fn admit(&self, session: &Session, sql: &str) -> Result<Checked, SqlError> {
+        if !session.principal.may("query") {
+            return Err(SqlError::refused("reading data needs the permission 'query'"));
+        }
+        statement::check(sql, &session.principal, &self.options.limits)
+    }
+
+    async fn start(
+        &self,
+        session: &Session,
+        checked: Checked,
+        params: &[ScalarValue],
+        author: &Author,
+    ) -> Result<(Lineage, Arc<dyn ExecutionPlan>, SessionState), SqlError> {
+        let Planned { plan, state } = self.plan(session, checked, author).await?;
+        let plan = bind(plan, params, author)?;
+        let lineage = Lineage::default();
+        let optimised = state.optimize(&plan).map_err(|error| invalid(&error, author))?;
+        let physical = state
+            .query_planner()
+            .create_physical_plan(&optimised, &state)
+            .await
+            .map_err(|error| author.told(&error))?;
+        Ok((lineage, physical, state))
+    }
+
+    async fn plan(
+        &self,
+        session: &Session,
+        checked: Checked,
+        author: &Author,
+    ) -> Result<Planned, SqlError> {
+        let state = self.state();
+        let tables = self.resolve(session, &checked.tables, &state, author).await?;
+        let names = Names {
+            tables,
+            functions: &self.functions,
+            session_functions: HashMap::new(),
+            state: &state,
+        };
+        let options = ParserOptions::from(&state.config_options().sql_parser);
+        let planner = SqlToRel::new_with_options(&names, options);
+        let plan = planner
+            .statement_to_plan(checked.statement)
+            .map_err(|error| invalid(&error, author))?;
+        check::check(&plan, &self.functions, &self.options.limits)?;
+        let plan = cell::guard(plan).map_err(|error| invalid(&error, author))?;
+        Ok(Planned { plan, state })
+    }
+
+    /// The tables that the statement names, as its principal sees them. Names that are nothing
+    /// to the principal are left out: the planner then finds no such table.
+    async fn resolve(
+        &self,
+        session: &Session,
+        references: &[TableReference],
+        state: &SessionState,
+        author: &Author,
+    ) -> Result<HashMap<String, Arc<dyn TableSource>>, SqlError> {
+        let mut tables = HashMap::new();
+        for reference in references {
+            let Some(id) = names::dataset_id(reference) else { continue };
+            if tables.contains_key(&id) {
+                continue;
+            }
+            let provider = match id.split_once('.') {
+                Some((information::SCHEMA, name)) => {
+                    let visible = self.visible(session).await?;
+                    information::table(name, &visible).map_err(|error| author.told(&error))?
+                }
+                _ => self.governed(session, &id, state, author).await?.map(|table| table as _),
+            };
+            if let Some(provider) = provider {
+                tables.insert(id, provider_as_source(provider));
+            }
+        }
+        Ok(tables)
+    }
+
+    async fn governed(
+        &self,
+        session: &Session,
+        id: &str,
+        state: &SessionState,
+        author: &Author,
+    ) -> Result<Option<Arc<GovernedTable>>, SqlError> {
+        let Some(contract) = self.pack.datasets.get(id) else { return Ok(None) };
+        let Some(access) = self.access(&session.principal, contract).await? else {
+            return Ok(None);
+        };
+        let raw = self.source.table(id, session.as_of).await.map_err(|e| author.told(&e))?;
+        let filter = access.row_filter.as_ref().map(|sql| {
+            let schema = raw.schema();
+            policy::row_filter(sql, &schema, &session.principal, &self.functions, state)
+        });
+        let key = TokenKey::derive(&self.options.secret, id);
+        // A policy that cannot be planned closes the dataset; its author reads why in the log.
+        let closed =
+            |error: DataFusionError| author.internal("policy", &format!("{}: {error}", access.by));
+        let filter = filter.transpose().map_err(closed)?;
+        let table =
+            GovernedTable::try_new(id, raw, &access.fields, filter, access.min_cell, key);
+        Ok(Some(Arc::new(table.map_err(closed)?)))
+    }
+
+    /// What the principal sees of a dataset; `None`: not even that it exists.
+    pub async fn access(
+        &self,
+        principal: &Principal,
+        contract: &Contract,
+    ) -> Result<Option<Access>, SqlError> {
+        let grants = self.options.grants.as_ref();
+        access::resolve(&self.pack, grants, principal, contract).await
+    }
+
+    /// Every dataset that the session's principal may know of, with its visible fields.
+    pub async fn visible(&self, session: &Session) -> Result<Vec<Visible>, SqlError> {
+        let mut visible = Vec::new();
+        for contract in self.pack.datasets.values() {
+            let Some(access) = self.access(&session.principal, contract).await? else { continue };
+            let schema = access.schema(&contract.arrow_schema());
+            visible.push(Visible { dataset: contract.id.clone(), schema });
+        }
+        Ok(visible)
+    }
+}
+
+/// A statement has no more parameters than PostgreSQL's wire can count.
+const PARAMETERS_MAX: usize = u16::MAX as usize;
+
+fn bind(
+    plan: LogicalPlan,
+    params: &[ScalarValue],
+    author: &Author,
+) -> Result<LogicalPlan, SqlError> {
+    let names = plan.get_parameter_names().map_err(|error| invalid(&error, author))?;
+    if names.is_empty() {
+        return Ok(plan);
+    }
+    let values = ParamValues::from(params.to_vec());
+    plan.with_param_values(values).map_err(|error| invalid(&error, author))
+}
+
+/// A failure to plan, as its author may see it. The planner speaks of the statement and of the
+/// schemas that it was given, all of which the author knows; anything else stays in the log.
+fn invalid(error: &DataFusionError, author: &Author) -> SqlError {
+    match error.find_root() {
+        DataFusionError::Plan(_) | DataFusionError::SchemaError(..) => {
+            SqlError::Invalid { reason: error.find_root().strip_backtrace() }
+        }
+        DataFusionError::NotImplemented(_) => {
+            SqlError::refused(error.find_root().strip_backtrace())
+        }
+        DataFusionError::SQL(..) => statement::syntax(error),
+        _ => author.told(error),
+    }
+}

@@ -1,0 +1,341 @@
+//! Is this text one statement that reads? Judged on tokens and syntax, before anything is planned.
+//!
+//! Long chains of operators, joins and set operations make trees as deep as they are long, and a
+//! deep tree overflows the stack of whoever walks or drops it: they are cut off on the tokens.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast::{
+    ObjectName, Query, SetExpr, ShowStatementOptions, Statement as SqlStatement, TableFactor,
+    Visit, Visitor,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use datafusion::common::{DataFusionError, TableReference};
+
+use super::{LimitKind, Limits, SqlError};
+use crate::Principal;
+
+/// Parentheses, subqueries and prefix operators nest no deeper.
+const NESTING_MAX: usize = 64;
+/// Operators, joins and set operations in one list item.
+const CHAIN_MAX: usize = 400;
+/// Tables, subqueries and table functions in one statement.
+const RELATIONS_MAX: usize = 100;
+const TOKENS_MAX: usize = 60_000;
+
+/// A statement that may be planned.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) statement: Statement,
+    pub(super) tables: Vec<TableReference>,
+}
+
+pub(super) fn check(
+    sql: &str,
+    principal: &Principal,
+    limits: &Limits,
+) -> Result<Checked, SqlError> {
+    if sql.len() > limits.statement_bytes_max {
+        return Err(SqlError::limit(
+            LimitKind::StatementBytes,
+            format!("{} bytes, at most {} allowed", sql.len(), limits.statement_bytes_max),
+        ));
+    }
+    let statement = parse_one(sql)?;
+    let statement = readable(statement, principal)?;
+    bounded_relations(&statement)?;
+    let (tables, _) = resolve_table_references(&statement, true)
+        .map_err(|error| SqlError::Invalid { reason: error.strip_backtrace() })?;
+    Ok(Checked { statement, tables })
+}
+
+fn parse_one(sql: &str) -> Result<Statement, SqlError> {
+    let dialect = PostgreSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
+        SqlError::Syntax {
+            line: error.location.line,
+            column: error.location.column,
+            message: error.message,
+        }
+    })?;
+    bounded_chains(&tokens)?;
+    let mut statements = DFParserBuilder::new(tokens)
+        .with_dialect(&dialect)
+        .with_recursion_limit(NESTING_MAX)
+        .build()
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| syntax(&error))?;
+    match (statements.pop_front(), statements.is_empty()) {
+        (Some(statement), true) => Ok(statement),
+        (None, _) => Err(SqlError::Syntax { line: 1, column: 1, message: "no statement".into() }),
+        (Some(_), false) => {
+            Err(SqlError::refused("one statement at a time; send the others on their own"))
+        }
+    }
+}
+
+/// Turns the parser's "… at Line: 3, Column: 7" into numbers.
+pub(super) fn syntax(error: &DataFusionError) -> SqlError {
+    let DataFusionError::SQL(parse, _) = error.find_root() else {
+        return SqlError::Syntax { line: 0, column: 0, message: error.strip_backtrace() };
+    };
+    let text = match parse.as_ref() {
+        ParserError::RecursionLimitExceeded => {
+            return SqlError::limit(
+                LimitKind::PlanDepth,
+                format!("the statement nests deeper than {NESTING_MAX} levels"),
+            );
+        }
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
+    };
+    let (message, place) = text.rsplit_once(" at Line: ").unwrap_or((text, ""));
+    let (line, column) = place.split_once(", Column: ").unwrap_or_default();
+    SqlError::Syntax {
+        line: line.parse().unwrap_or(0),
+        column: column.parse().unwrap_or(0),
+        message: message.to_owned(),
+    }
+}
+
+/// Counts, for each bracket level, how many operators stand between two commas.
+fn bounded_chains(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    if tokens.len() > TOKENS_MAX {
+        return Err(SqlError::limit(
+            LimitKind::PlanNodes,
+            format!("{} tokens, at most {TOKENS_MAX} allowed", tokens.len()),
+        ));
+    }
+    let mut levels = vec![0_usize];
+    for token in tokens {
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                // A bracket is itself a link of the chain around it: `a[1][1][1]`.
+                link(&mut levels)?;
+                levels.push(0);
+            }
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                levels.pop();
+                if levels.is_empty() {
+                    levels.push(0);
+                }
+            }
+            Token::Comma | Token::SemiColon => {
+                if let Some(level) = levels.last_mut() {
+                    *level = 0;
+                }
+            }
+            token if links(token) => link(&mut levels)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn link(levels: &mut [usize]) -> Result<(), SqlError> {
+    let level = levels.last_mut().expect("the outermost level is never popped");
+    *level += 1;
+    if *level <= CHAIN_MAX {
+        return Ok(());
+    }
+    Err(SqlError::limit(
+        LimitKind::PlanDepth,
+        format!("more than {CHAIN_MAX} operators or joins in one expression; use IN or split it"),
+    ))
+}
+
+/// Whether a token makes the tree one deeper. Words that are no operators, literals and layout
+/// do not; whatever is not known to be harmless does.
+fn links(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::IS
+                | Keyword::ISNULL
+                | Keyword::NOTNULL
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::SIMILAR
+                | Keyword::IN
+                | Keyword::BETWEEN
+                | Keyword::COLLATE
+                | Keyword::AT
+                | Keyword::OPERATOR
+                | Keyword::JOIN
+                | Keyword::APPLY
+                | Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::MINUS
+                | Keyword::XOR
+                | Keyword::DIV
+                | Keyword::CASE
+        ),
+        Token::Whitespace(_)
+        | Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::DollarQuotedString(_)
+        | Token::EscapedStringLiteral(_)
+        | Token::NationalStringLiteral(_)
+        | Token::HexStringLiteral(_)
+        | Token::Placeholder(_)
+        | Token::Period
+        | Token::EOF => false,
+        _ => true,
+    }
+}
+
+/// The allow-list of statements.
+fn readable(statement: Statement, principal: &Principal) -> Result<Statement, SqlError> {
+    match statement {
+        Statement::Statement(statement) => match *statement {
+            SqlStatement::Query(query) => {
+                plain_query(&query)?;
+                Ok(Statement::Statement(Box::new(SqlStatement::Query(query))))
+            }
+            SqlStatement::ShowTables { show_options, .. } => show_tables(&show_options),
+            SqlStatement::ShowColumns { show_options, .. } => {
+                let table = show_options.show_in.and_then(|show_in| show_in.parent_name);
+                show_columns(table.as_ref())
+            }
+            SqlStatement::ExplainTable { table_name, .. } => show_columns(Some(&table_name)),
+            other => Err(refused_statement(&other.to_string())),
+        },
+        Statement::Explain(explain) => {
+            if !principal.may("administer") {
+                return Err(SqlError::refused(
+                    "EXPLAIN shows policies and row counts: it needs the permission 'administer'",
+                ));
+            }
+            match explain.statement.as_ref() {
+                Statement::Statement(inner) if matches!(**inner, SqlStatement::Query(_)) => {
+                    Ok(Statement::Explain(explain))
+                }
+                other => Err(refused_statement(&other.to_string())),
+            }
+        }
+        other => Err(refused_statement(&other.to_string())),
+    }
+}
+
+fn refused_statement(text: &str) -> SqlError {
+    let verb: String =
+        text.chars().take_while(|c| c.is_ascii_alphabetic()).take(20).collect::<String>();
+    SqlError::refused(format!(
+        "{} is not allowed: this interface reads; use SELECT, WITH, VALUES, SHOW TABLES or SHOW COLUMNS",
+        verb.to_uppercase()
+    ))
+}
+
+/// What a query may carry that is more than reading.
+fn plain_query(query: &Query) -> Result<(), SqlError> {
+    let mut visitor = Plain(None);
+    let _ = query.visit(&mut visitor);
+    match visitor.0 {
+        Some(reason) => Err(SqlError::refused(reason)),
+        None => Ok(()),
+    }
+}
+
+struct Plain(Option<&'static str>);
+
+impl Visitor for Plain {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let recursive = query.with.as_ref().is_some_and(|with| with.recursive);
+        let reason = if recursive {
+            Some("WITH RECURSIVE is not allowed: it has no bound")
+        } else if !query.locks.is_empty() {
+            Some("FOR UPDATE and FOR SHARE are not allowed: this interface reads")
+        } else if query.settings.is_some() || query.format_clause.is_some() {
+            Some("SETTINGS and FORMAT are not allowed")
+        } else {
+            writes(&query.body)
+        };
+        self.0 = reason;
+        if reason.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+fn writes(body: &SetExpr) -> Option<&'static str> {
+    match body {
+        SetExpr::Select(select) if select.into.is_some() => {
+            Some("SELECT INTO is not allowed: this interface reads")
+        }
+        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+            Some("INSERT, UPDATE, DELETE and MERGE are not allowed: this interface reads")
+        }
+        SetExpr::SetOperation { left, right, .. } => writes(left).or_else(|| writes(right)),
+        _ => None,
+    }
+}
+
+fn show_tables(options: &ShowStatementOptions) -> Result<Statement, SqlError> {
+    let schema = options.show_in.as_ref().and_then(|show_in| show_in.parent_name.as_ref());
+    let filter = match schema {
+        Some(name) => format!("WHERE table_schema = '{}'", last_part(name).replace('\'', "''")),
+        None => String::new(),
+    };
+    parse_one(&format!(
+        "SELECT table_catalog, table_schema, table_name, table_type \
+         FROM information_schema.tables {filter} ORDER BY 2, 3"
+    ))
+}
+
+fn show_columns(table: Option<&ObjectName>) -> Result<Statement, SqlError> {
+    let parts: Vec<String> = table
+        .map(|name| {
+            let idents = name.0.iter().filter_map(|part| part.as_ident());
+            idents.map(|ident| ident.value.replace('\'', "''")).collect()
+        })
+        .unwrap_or_default();
+    let [.., schema, table] = parts.as_slice() else {
+        return Err(SqlError::refused("name the table with its schema: SHOW COLUMNS FROM air.pm25"));
+    };
+    parse_one(&format!(
+        "SELECT table_catalog, table_schema, table_name, column_name, data_type, is_nullable \
+         FROM information_schema.columns \
+         WHERE table_schema = '{schema}' AND table_name = '{table}' ORDER BY ordinal_position"
+    ))
+}
+
+fn last_part(name: &ObjectName) -> String {
+    let last = name.0.last().and_then(|part| part.as_ident());
+    last.map(|ident| ident.value.clone()).unwrap_or_default()
+}
+
+fn bounded_relations(statement: &Statement) -> Result<(), SqlError> {
+    let inner = match statement {
+        Statement::Statement(statement) => statement,
+        Statement::Explain(explain) => return bounded_relations(&explain.statement),
+        _ => return Ok(()),
+    };
+    let mut count = Relations(0);
+    let _ = inner.visit(&mut count);
+    if count.0 <= RELATIONS_MAX {
+        return Ok(());
+    }
+    Err(SqlError::limit(
+        LimitKind::PlanNodes,
+        format!("{} tables and subqueries, at most {RELATIONS_MAX} allowed", count.0),
+    ))
+}
+
+struct Relations(usize);
+
+impl Visitor for Relations {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, _factor: &TableFactor) -> ControlFlow<()> {
+        self.0 += 1;
+        ControlFlow::Continue(())
+    }
+}
