@@ -73,7 +73,6 @@ impl ExecutionPlan for BarrierExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    #[expect(deprecated, reason = "still the one method that implementations must write")]
     fn with_new_children(
         self: Arc<Self>,
         mut children: Vec<Arc<dyn ExecutionPlan>>,

@@ -24,7 +24,7 @@ use datafusion::logical_expr::{
 use geo::line_measures::{Distance, Euclidean, Haversine};
 use geo::{BoundingRect, GeodesicArea, Geometry, MapCoords};
 use geoarrow_array::array::from_arrow_array;
-use geoarrow_array::{GeoArrowArray, GeoArrowArrayAccessor, downcast_geoarrow_array};
+use geoarrow_array::{GeoArrowArrayAccessor, downcast_geoarrow_array};
 use geoarrow_expr_geo::util::to_geo::geometry_to_geo;
 
 /// Metres in one degree of a great circle: IUGG mean radius 6,371,008.8 m × π / 180.

@@ -158,7 +158,6 @@ fn links(token: &Token) -> bool {
                 | Keyword::OR
                 | Keyword::NOT
                 | Keyword::IS
-                | Keyword::ISNULL
                 | Keyword::NOTNULL
                 | Keyword::LIKE
                 | Keyword::ILIKE

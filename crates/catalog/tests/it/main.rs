@@ -1,0 +1,5 @@
+//! Governed SQL from the outside: attacks, golden answers, limits, and answers compared with
+//! plain SQL over rows that were filtered and masked beforehand.
+
+mod attacks;
+mod support;
