@@ -31,10 +31,7 @@ pub(super) struct Place {
 
 impl Admission {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self {
-            all: Arc::new(Semaphore::new(limits.concurrent_max)),
-            principals: Mutex::default(),
-        }
+        Self { all: Arc::new(Semaphore::new(limits.concurrent_max)), principals: Mutex::default() }
     }
 
     pub(super) async fn enter(&self, user: &str, limits: &Limits) -> Result<Place, SqlError> {
@@ -45,9 +42,9 @@ impl Admission {
                 Arc::strong_count(places) > 1
                     || places.available_permits() < limits.concurrent_per_principal_max
             });
-            let places = principals.entry(user.to_owned()).or_insert_with(|| {
-                Arc::new(Semaphore::new(limits.concurrent_per_principal_max))
-            });
+            let places = principals
+                .entry(user.to_owned())
+                .or_insert_with(|| Arc::new(Semaphore::new(limits.concurrent_per_principal_max)));
             Arc::clone(places)
         };
         // The principal's own place first: who waits for it must not hold one of everybody's.

@@ -16,9 +16,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError, Result};
 use datafusion::datasource::source_as_provider;
 use datafusion::functions_aggregate::count::count;
-use datafusion::logical_expr::{
-    Aggregate, Expr, Filter, LogicalPlan, Projection, TableScan, lit,
-};
+use datafusion::logical_expr::{Aggregate, Expr, Filter, LogicalPlan, Projection, TableScan, lit};
 
 use super::SqlError;
 use super::functions::ROW_REVEALING_AGGREGATES;

@@ -13,9 +13,9 @@
 
 use std::sync::Arc;
 
+use arrow::array::AsArray;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array};
 use arrow::compute::cast;
-use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Field, Float64Type};
 use datafusion::common::{DataFusionError, Result, exec_err};
 use datafusion::logical_expr::{

@@ -34,7 +34,8 @@ pub(super) fn table(name: &str, visible: &[Visible]) -> Result<Option<Arc<dyn Ta
 }
 
 fn tables(visible: &[Visible]) -> Result<RecordBatch> {
-    let mut rows: Vec<[String; 4]> = visible.iter().map(|one| row(&one.dataset, "BASE TABLE")).collect();
+    let mut rows: Vec<[String; 4]> =
+        visible.iter().map(|one| row(&one.dataset, "BASE TABLE")).collect();
     rows.extend(TABLES.iter().map(|name| row(&format!("{SCHEMA}.{name}"), "VIEW")));
     text_batch(["table_catalog", "table_schema", "table_name", "table_type"], &rows)
 }

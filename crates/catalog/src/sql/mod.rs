@@ -161,8 +161,7 @@ impl Catalog {
             self.options.limits.query_memory_bytes_max,
             Arc::clone(&self.memory),
         ));
-        let runtime =
-            RuntimeEnv { memory_pool: pool, ..self.base.runtime_env().as_ref().clone() };
+        let runtime = RuntimeEnv { memory_pool: pool, ..self.base.runtime_env().as_ref().clone() };
         let builder = SessionStateBuilder::new_from_existing(self.base.clone());
         builder.with_runtime_env(Arc::new(runtime)).build()
     }

@@ -24,7 +24,7 @@ use super::{
     Access, Answer, Catalog, Description, SqlError, Visible, access, cell, check, information,
     policy,
 };
-use crate::lineage::Lineage;
+use crate::lineage::{self, Lineage};
 use crate::{Principal, Session};
 
 /// A statement planned for one session, with the state that it runs in.
@@ -109,7 +109,7 @@ impl Catalog {
     ) -> Result<(Lineage, Arc<dyn ExecutionPlan>, SessionState), SqlError> {
         let Planned { plan, state } = self.plan(session, checked, author).await?;
         let plan = bind(plan, params, author)?;
-        let lineage = Lineage::default();
+        let lineage = lineage::of(&plan);
         let optimised = state.optimize(&plan).map_err(|error| invalid(&error, author))?;
         let physical = state
             .query_planner()
@@ -193,8 +193,7 @@ impl Catalog {
         let closed =
             |error: DataFusionError| author.internal("policy", &format!("{}: {error}", access.by));
         let filter = filter.transpose().map_err(closed)?;
-        let table =
-            GovernedTable::try_new(id, raw, &access.fields, filter, access.min_cell, key);
+        let table = GovernedTable::try_new(id, raw, &access.fields, filter, access.min_cell, key);
         Ok(Some(Arc::new(table.map_err(closed)?)))
     }
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::execution::SessionState;
@@ -17,7 +18,6 @@ use datafusion::logical_expr::{
 use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use arrow::datatypes::{DataType, Schema};
 
 use super::functions::Functions;
 use super::names::Names;
@@ -38,12 +38,7 @@ pub(super) fn row_filter(
 ) -> Result<Expr> {
     let dialect = PostgreSqlDialect {};
     let parsed = DFParserBuilder::new(sql).with_dialect(&dialect).build()?.parse_into_expr()?;
-    let names = Names {
-        tables: HashMap::new(),
-        functions,
-        session_functions: stubs(),
-        state,
-    };
+    let names = Names { tables: HashMap::new(), functions, session_functions: stubs(), state };
     let schema = DFSchema::try_from(schema.clone())?;
     let planner = SqlToRel::new(&names);
     let expr = planner.sql_to_expr(parsed.expr, &schema, &mut PlannerContext::new())?;

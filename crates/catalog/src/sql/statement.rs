@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::common::{DataFusionError, TableReference};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
@@ -15,7 +16,6 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
-use datafusion::common::{DataFusionError, TableReference};
 
 use super::{LimitKind, Limits, SqlError};
 use crate::Principal;
@@ -297,7 +297,9 @@ fn show_columns(table: Option<&ObjectName>) -> Result<Statement, SqlError> {
         })
         .unwrap_or_default();
     let [.., schema, table] = parts.as_slice() else {
-        return Err(SqlError::refused("name the table with its schema: SHOW COLUMNS FROM air.pm25"));
+        return Err(SqlError::refused(
+            "name the table with its schema: SHOW COLUMNS FROM air.pm25",
+        ));
     };
     parse_one(&format!(
         "SELECT table_catalog, table_schema, table_name, column_name, data_type, is_nullable \

@@ -178,8 +178,7 @@ pub fn city_pack() -> Pack {
     }
 }
 
-pub const NAMES: [&str; 8] =
-    ["王芳", "李伟", "张敏", "刘洋", "陈静", "杨磊", "赵强", "黄丽"];
+pub const NAMES: [&str; 8] = ["王芳", "李伟", "张敏", "刘洋", "陈静", "杨磊", "赵强", "黄丽"];
 
 pub fn people() -> RecordBatch {
     let n = NAMES.len() as i64;
@@ -209,10 +208,8 @@ pub fn rows() -> Rows {
         Arc::new(StringArray::from(vec!["510104198001010000", "510104198001010002"])),
         Arc::new(StringArray::from(vec!["510104001", "510104001"])),
     ];
-    let plans: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from(vec!["a tunnel"])),
-        Arc::new(Int64Array::from(vec![77])),
-    ];
+    let plans: Vec<ArrayRef> =
+        vec![Arc::new(StringArray::from(vec!["a tunnel"])), Arc::new(Int64Array::from(vec![77]))];
     let batch = |id: &str, columns| {
         RecordBatch::try_new(pack.datasets[id].arrow_schema(), columns).expect("columns fit")
     };
