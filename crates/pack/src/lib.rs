@@ -9,6 +9,15 @@
 //! This crate knows no storage and no network. A [`Pack`] that loads without diagnostics is one
 //! that the rest of the house may rely on: every reference resolves, every SQL expression plans.
 
+mod check;
+pub mod codes;
+mod diagnostics;
+mod load;
 pub mod model;
+mod reader;
+mod source;
+pub mod sql;
 
+pub use diagnostics::{Diagnostic, Diagnostics};
+pub use load::load;
 pub use model::*;

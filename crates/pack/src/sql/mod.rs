@@ -1,0 +1,33 @@
+//! The one language for rules: SQL expressions over one row, planned against a contract.
+//!
+//! ```text
+//!  text ──parse──► names known? ──► types fit, bottom up? ──► Boolean? ──► Expr
+//!                     └──────────────────┴──────────────────────┴───────► SqlFault, with its place
+//! ```
+//!
+//! The checker and the catalogue plan with the same registry ([`functions`]), so that what a pack
+//! was checked with is what runs. Session functions are typed here and answered in `catalog`.
+
+mod functions;
+mod plan;
+mod types;
+
+pub use functions::{
+    Functions, SESSION_FUNCTIONS, SessionFunction, expr_planners, functions, planning_state,
+    session_functions,
+};
+pub use plan::{SqlFault, SqlPosition, plan_predicate, plan_predicate_over};
+
+pub(crate) use plan::faults;
+
+/// Where an expression stands, which decides the functions that it may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Over a row alone: quality rules, import mappings.
+    Row,
+    /// Over a row as somebody reads it: row filters, which may also ask who that is.
+    Session,
+}
+
+/// An expression longer than this is refused: rules are read by people.
+pub const EXPRESSION_CHARS_MAX: usize = 4_000;
