@@ -52,6 +52,8 @@ pub struct City {
     pub zone: String,
     /// Offset of that zone east of UTC. China has one, without daylight saving since 1991.
     pub utc_offset_minutes: i32,
+    /// The organisation that runs the platform, and answers for the datasets that are its own.
+    pub operator: String,
     pub place: Place,
 }
 

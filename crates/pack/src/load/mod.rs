@@ -164,6 +164,7 @@ fn read_city(table: &Table<'_>, draft: &mut Draft) {
         name: city.label("name"),
         zone: city.text("zone"),
         utc_offset_minutes: i32::try_from(offset).expect("offsets are bounded above"),
+        operator: city.text("operator"),
         place: city.own_place(),
     };
     city.finish();
