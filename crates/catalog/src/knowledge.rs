@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use pack::model::{Contract, Mask, SharingAttribute};
 
-use crate::Principal;
+use crate::{Catalog, Principal, Session, SqlError};
 
 /// The permission to look about in the catalogue beyond what one may read.
 pub const READ_CATALOGUE: &str = "read_catalogue";
@@ -91,6 +91,31 @@ impl Knowledge {
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Known)> {
         self.datasets.iter().map(|(dataset, known)| (dataset.as_str(), known))
+    }
+}
+
+impl Catalog {
+    /// All that a session's principal may know about: what policies and grants open to it, and
+    /// what it could ask for.
+    pub async fn knowledge(&self, session: &Session) -> Result<Knowledge, SqlError> {
+        let mut open = BTreeMap::new();
+        for contract in self.pack().datasets.values() {
+            let Some(access) = self.access(&session.principal, contract).await? else { continue };
+            let shown = |mask: Option<Mask>| mask.map_or(Shown::Plain, Shown::Masked);
+            let readable = Readable {
+                whole: access.row_filter.is_none() && access.min_cell.is_none(),
+                fields: access.fields.into_iter().map(|(name, m)| (name, shown(m))).collect(),
+            };
+            open.insert(contract.id.clone(), readable);
+        }
+        let contracts = self.pack().datasets.values();
+        Ok(Knowledge::of(&session.principal, contracts, |contract| open.remove(&contract.id)))
+    }
+}
+
+impl FromIterator<(String, Known)> for Knowledge {
+    fn from_iter<T: IntoIterator<Item = (String, Known)>>(known: T) -> Self {
+        Self { datasets: known.into_iter().collect() }
     }
 }
 

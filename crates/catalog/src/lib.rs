@@ -12,14 +12,19 @@
 //! The catalogue knows contracts and policies. It knows no engine, no HTTP and no file format:
 //! rows reach it through [`Source`], principals arrive resolved.
 
+pub mod dcat;
 #[cfg(test)]
 mod fixtures;
 pub mod knowledge;
 pub mod lineage;
+pub mod page;
+pub mod quality;
 pub mod search;
 pub mod session;
 pub mod source;
 pub mod sql;
+pub mod statistics;
+pub mod usage;
 
 pub use session::{Principal, Session, Surface};
 pub use source::Source;

@@ -11,7 +11,7 @@ use pack::model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::knowledge::{Access, Known, Shown};
+use crate::knowledge::{Access, Knowledge, Known, Shown};
 use crate::quality::RunResult;
 use crate::statistics::{Freshness, ShownStatistics, Statistics};
 use crate::usage::UsageSummary;
@@ -98,7 +98,7 @@ pub struct FieldPage {
 }
 
 /// How a reader sees a field's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "as", content = "mask", rename_all = "snake_case")]
 pub enum Seen {
     Plain,
@@ -142,17 +142,23 @@ pub struct Facts {
 }
 
 /// How every dataset can be taken, through `POST /api/sql` and the export of the command line.
-const FORMATS: [&str; 4] = ["application/vnd.apache.arrow.stream", "application/vnd.apache.parquet", "application/json", "text/csv"];
+const FORMATS: [&str; 4] = [
+    "application/vnd.apache.arrow.stream",
+    "application/vnd.apache.parquet",
+    "application/json",
+    "text/csv",
+];
 
-/// The page of a contract for who knows this much of it and acts for these organisations (its own
-/// and those above it).
+/// The page of a contract for who knows this much and acts for these organisations (its own and
+/// those above it). `None` where the dataset must not be known about.
 pub fn page(
     contract: &Contract,
-    known: &Known,
+    knowledge: &Knowledge,
     organisations: &[String],
     facts: Facts,
     now: DateTime<Utc>,
-) -> DatasetPage {
+) -> Option<DatasetPage> {
+    let known = knowledge.get(&contract.id)?;
     let fields: Vec<FieldPage> = contract
         .fields
         .iter()
@@ -164,9 +170,9 @@ pub fn page(
         None => facts.changed,
     };
     let mine = |grant: &GrantPage| known.owner || organisations.contains(&grant.organisation);
-    DatasetPage {
+    Some(DatasetPage {
         id: contract.id.clone(),
-        resource: resource(contract, &fields, facts.owner_name),
+        resource: resource(contract, knowledge, &fields, facts.owner_name),
         kind: contract.kind,
         accountable: contract.accountable.clone(),
         source_system: contract.source_system.clone(),
@@ -189,10 +195,16 @@ pub fn page(
         grants: facts.grants.into_iter().filter(mine).collect(),
         usage: facts.usage.filter(|_| known.owner),
         fields,
-    }
+    })
 }
 
-fn resource(contract: &Contract, fields: &[FieldPage], owner_name: Text) -> Resource {
+fn resource(
+    contract: &Contract,
+    knowledge: &Knowledge,
+    fields: &[FieldPage],
+    owner_name: Text,
+) -> Resource {
+    let related = contract.related.iter().filter(|id| knowledge.get(id).is_some());
     Resource {
         name: contract.title.clone(),
         provider: Provider { id: contract.owner.clone(), name: owner_name },
@@ -206,7 +218,7 @@ fn resource(contract: &Contract, fields: &[FieldPage], owner_name: Text) -> Reso
         open: contract.open,
         update_period_minutes: contract.update_period_minutes,
         published: contract.published.clone(),
-        related: contract.related.clone(),
+        related: related.cloned().collect(),
     }
 }
 
@@ -224,7 +236,7 @@ fn field_page(field: &Field, shown: &Shown) -> FieldPage {
         codes: field.codes.clone(),
         seen: match shown {
             Shown::Plain => Seen::Plain,
-            Shown::Masked(mask) => Seen::Masked(*mask),
+            Shown::Masked(mask) => Seen::Masked(mask.clone()),
             Shown::Named => Seen::Nothing,
         },
     }
@@ -315,7 +327,9 @@ mod tests {
         Facts {
             owner_name: fixtures::text("民政局", "Civil Affairs"),
             statistics: Some(
-                Statistics::compute(&contract, Arc::clone(&table) as _, now).await.expect("computes"),
+                Statistics::compute(&contract, Arc::clone(&table) as _, now)
+                    .await
+                    .expect("computes"),
             ),
             changed: Some(now),
             quality: Some(run(table, &rules, &RunOptions::default()).await.expect("runs")),
@@ -335,7 +349,13 @@ mod tests {
 
     async fn page_for(known: &Known, organisation: &str) -> DatasetPage {
         let organisations = [organisation.to_owned(), "city".to_owned()];
-        page(&fixtures::resident(), known, &organisations, facts().await, DateTime::UNIX_EPOCH)
+        let mut contract = fixtures::resident();
+        contract.related = vec!["police.case".into()];
+        let knowledge = Knowledge::from_iter([(contract.id.clone(), known.clone())]);
+        let page = page(&contract, &knowledge, &organisations, facts().await, DateTime::UNIX_EPOCH);
+        let page = page.expect("known about");
+        assert!(page.resource.related.is_empty(), "what it is related to is not known about");
+        page
     }
 
     #[tokio::test]
@@ -346,7 +366,10 @@ mod tests {
         assert_eq!(page.grants.len(), 2);
         let quality = page.quality.expect("a run");
         let checksum = quality.rules.iter().find(|r| r.rule == "checksum:id_number");
-        assert_eq!(checksum.expect("implied").sample[0]["id_number"].as_deref(), Some("110105194912310021"));
+        assert_eq!(
+            checksum.expect("implied").sample[0]["id_number"].as_deref(),
+            Some("110105194912310021")
+        );
         assert_eq!(page.freshness, Freshness::Unlimited { age_minutes: 0 });
     }
 
@@ -382,8 +405,18 @@ mod tests {
         let page = page_for(&owner(), "civil_affairs").await;
         let json = serde_json::to_value(&page.resource).expect("plain data");
         for element in [
-            "name", "provider", "summary", "sharing_attribute", "items", "identifier",
-            "formats", "category", "open", "update_period_minutes", "published", "related",
+            "name",
+            "provider",
+            "summary",
+            "sharing_attribute",
+            "items",
+            "identifier",
+            "formats",
+            "category",
+            "open",
+            "update_period_minutes",
+            "published",
+            "related",
         ] {
             assert!(json.get(element).is_some(), "{element} in {json}");
         }

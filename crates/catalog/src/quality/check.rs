@@ -1,10 +1,10 @@
 //! The rules over one batch: vectorised, and nearly free where every row is good.
 
-use arrow::array::{Array, BooleanArray, BooleanBufferBuilder, RecordBatch};
+use arrow::array::{Array, BooleanArray, BooleanBufferBuilder, RecordBatch, StringArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{cast, filter_record_batch};
 use datafusion::common::ScalarValue;
-use datafusion::common::cast::as_boolean_array;
+use datafusion::common::cast::{as_boolean_array, as_string_array};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use pack::model::Severity;
@@ -32,9 +32,8 @@ impl RowRules {
         }
         let good = match bad {
             None => batch.clone(),
-            Some(bad) => filter_record_batch(batch, &BooleanArray::new(!&bad, None)).map_err(
-                |cause| QualityError::Arrow { dataset: self.dataset.clone(), cause },
-            )?,
+            Some(bad) => filter_record_batch(batch, &BooleanArray::new(!&bad, None))
+                .map_err(|cause| QualityError::Arrow { dataset: self.dataset.clone(), cause })?,
         };
         Ok(Checked { good, failures })
     }
@@ -57,16 +56,14 @@ impl RowRules {
             found,
         };
         let columns = fields.iter().map(|field| {
-            let column = batch
-                .column_by_name(field.name())
-                .ok_or_else(|| shape(field, "nothing".into()))?;
+            let column =
+                batch.column_by_name(field.name()).ok_or_else(|| shape(field, "nothing".into()))?;
             cast(column, field.data_type())
                 .map_err(|_| shape(field, column.data_type().to_string()))
         });
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         // Nullability is a rule of its own here, so the loose schema takes what there is.
-        let loose: Vec<_> =
-            fields.iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+        let loose: Vec<_> = fields.iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
         let schema = arrow::datatypes::Schema::new(loose);
         RecordBatch::try_new(std::sync::Arc::new(schema), columns)
             .map_err(|cause| QualityError::Arrow { dataset: self.dataset.clone(), cause })
@@ -80,6 +77,11 @@ pub(super) fn failing(test: &Test, batch: &RecordBatch) -> Option<BooleanBuffer>
             let nulls = batch.column(*index).logical_nulls()?;
             (nulls.null_count() > 0).then(|| !nulls.inner())
         }
+        Test::Coded(index, codes) => {
+            let texts = as_string_array(batch.column(*index))
+                .expect("the batch conforms to the contract, whose coded field is text");
+            uncoded(texts, codes)
+        }
         Test::Predicate(predicate) => {
             let verdicts = verdicts(predicate.as_ref(), batch);
             let failed = !verdicts.values();
@@ -92,6 +94,33 @@ pub(super) fn failing(test: &Test, batch: &RecordBatch) -> Option<BooleanBuffer>
     }
 }
 
+/// Texts that are not among the sorted codes. Neighbouring rows mostly share their code, so the
+/// last one found is tried first.
+fn uncoded(texts: &StringArray, codes: &[String]) -> Option<BooleanBuffer> {
+    let mut failed: Option<BooleanBufferBuilder> = None;
+    let mut last = codes.first()?.as_str();
+    for row in 0..texts.len() {
+        if texts.is_null(row) {
+            continue;
+        }
+        let text = texts.value(row);
+        if text == last {
+            continue;
+        }
+        if codes.binary_search_by(|code| code.as_str().cmp(text)).is_ok() {
+            last = text;
+            continue;
+        }
+        let failed = failed.get_or_insert_with(|| {
+            let mut none = BooleanBufferBuilder::new(texts.len());
+            none.append_n(texts.len(), false);
+            none
+        });
+        failed.set_bit(row, true);
+    }
+    failed.map(|mut failed| failed.finish())
+}
+
 /// The predicate's value for each row. Where it cannot be computed for the batch, the batch is
 /// halved until the rows that are to blame stand alone; those count as false.
 fn verdicts(predicate: &dyn PhysicalExpr, batch: &RecordBatch) -> BooleanArray {
@@ -100,12 +129,11 @@ fn verdicts(predicate: &dyn PhysicalExpr, batch: &RecordBatch) -> BooleanArray {
     let computed = value.and_then(|value| match value {
         ColumnarValue::Array(array) => as_boolean_array(&array).ok().cloned(),
         ColumnarValue::Scalar(ScalarValue::Boolean(Some(verdict))) => {
-            let all = if verdict { BooleanBuffer::new_set(rows) } else { BooleanBuffer::new_unset(rows) };
+            let all =
+                if verdict { BooleanBuffer::new_set(rows) } else { BooleanBuffer::new_unset(rows) };
             Some(BooleanArray::new(all, None))
         }
-        ColumnarValue::Scalar(ScalarValue::Boolean(None)) => {
-            Some(BooleanArray::new_null(rows))
-        }
+        ColumnarValue::Scalar(ScalarValue::Boolean(None)) => Some(BooleanArray::new_null(rows)),
         ColumnarValue::Scalar(_) => None,
     });
     match computed {

@@ -17,7 +17,6 @@
 //! This module knows neither stores nor who asks. Results are plain data; [`records`] keeps them.
 
 mod check;
-pub mod records;
 mod rules;
 mod run;
 
@@ -41,7 +40,9 @@ pub use run::{RunOptions, run};
 pub enum QualityError {
     #[error("rule {rule} of {dataset} does not plan: {reason}; `shujin check` says where")]
     Rule { dataset: String, rule: String, reason: String },
-    #[error("rows of {dataset} lack the field {field}, or have it as {found} instead of {expected}")]
+    #[error(
+        "rows of {dataset} lack the field {field}, or have it as {found} instead of {expected}"
+    )]
     Shape { dataset: String, field: String, expected: String, found: String },
     #[error("the rows of {dataset} could not be read: {cause}")]
     Read { dataset: String, cause: datafusion::error::DataFusionError },

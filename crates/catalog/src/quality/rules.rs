@@ -17,6 +17,8 @@ use super::{QualityError, RuleKind};
 pub(super) enum Test {
     /// The column at this index has no null: answered by its null count.
     Filled(usize),
+    /// The texts of the column at this index are among these, sorted.
+    Coded(usize, Vec<String>),
     /// A predicate over the contract's schema.
     Predicate(Arc<dyn PhysicalExpr>),
 }
@@ -60,7 +62,7 @@ impl RowRules {
                 rules.push(compiler.filled(index, field));
             }
             if !field.codes.is_empty() {
-                rules.push(compiler.codes(field)?);
+                rules.push(compiler.codes(index, field)?);
             }
             if let Some(function) = checksum_function(field) {
                 rules.push(compiler.checksum(field, function)?);
@@ -125,7 +127,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn codes(&self, field: &Field) -> Result<RowRule, QualityError> {
+    fn codes(&self, index: usize, field: &Field) -> Result<RowRule, QualityError> {
         let id = format!("codes:{}", field.name);
         let ty = field.ty.arrow();
         let values = field.codes.iter().map(|code| {
@@ -134,8 +136,15 @@ impl<'a> Compiler<'a> {
         });
         let values: Vec<ScalarValue> = values.collect::<Result<_, _>>()?;
         let listed: Vec<String> = values.iter().zip(&field.codes).map(sql_literal).collect();
-        let list = values.into_iter().map(|value| Expr::Literal(value, None)).collect();
-        let expr = Expr::InList(InList::new(Box::new(ident(&field.name)), list, false));
+        let test = if ty == DataType::Utf8 {
+            let mut codes = field.codes.clone();
+            codes.sort_unstable();
+            Test::Coded(index, codes)
+        } else {
+            let list = values.into_iter().map(|value| Expr::Literal(value, None)).collect();
+            let coded = InList::new(Box::new(ident(&field.name)), list, false);
+            self.physical(&id, Expr::InList(coded))?
+        };
         Ok(RowRule {
             kind: RuleKind::Codes,
             field: Some(field.name.as_str().into()),
@@ -145,7 +154,7 @@ impl<'a> Compiler<'a> {
                 en: format!("{} is one of its codes", field.title.en),
             },
             sql: format!("{} in ({})", quoted(&field.name), listed.join(", ")),
-            test: self.physical(&id, expr)?,
+            test,
             id: id.into(),
         })
     }

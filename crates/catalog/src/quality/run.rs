@@ -107,7 +107,8 @@ impl<'a> Tally<'a> {
             self.cells += column.len() as u64;
             self.null_cells += column.null_count() as u64;
         }
-        if let Some(column) = self.rules.contract.time.as_ref().and_then(|t| batch.column_by_name(t))
+        if let Some(column) =
+            self.rules.contract.time.as_ref().and_then(|t| batch.column_by_name(t))
         {
             self.newest = self.newest.max(statistics::newest(column));
         }
@@ -149,9 +150,8 @@ fn key_of(
     key: &[String],
     row: usize,
 ) -> Result<BTreeMap<String, Option<String>>, arrow::error::ArrowError> {
-    let column = |name: &String| batch.column_by_name(name).map(|column| (name, column));
     key.iter()
-        .filter_map(column)
+        .filter_map(|name| Some((name, batch.column_by_name(name)?)))
         .map(|(name, column)| Ok((name.clone(), text_of(column, row)?)))
         .collect()
 }

@@ -11,7 +11,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch};
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::common::cast::{as_int64_array, as_uint64_array};
@@ -83,7 +83,9 @@ impl Statistics {
         let frame = SessionContext::new().read_table(provider)?.aggregate(Vec::new(), asked)?;
         let answer = frame.collect().await?;
         let Some(answer) = answer.into_iter().find(|batch| batch.num_rows() == 1) else {
-            return Err(DataFusionError::Internal("an aggregate without groups gave no row".into()));
+            return Err(DataFusionError::Internal(
+                "an aggregate without groups gave no row".into(),
+            ));
         };
         let answer = Answer { batch: &answer };
         let rows = answer.count("rows")?;

@@ -88,10 +88,7 @@ fn freshness_counts_from_the_limit() {
     let of = |newest, limit| Freshness::of(newest, limit, now);
     assert_eq!(of(None, Some(60)), Freshness::Never);
     assert_eq!(of(Some(at(940)), Some(60)), Freshness::Fresh { age_minutes: 60 });
-    assert_eq!(
-        of(Some(at(939)), Some(60)),
-        Freshness::Late { age_minutes: 61, late_minutes: 1 }
-    );
+    assert_eq!(of(Some(at(939)), Some(60)), Freshness::Late { age_minutes: 61, late_minutes: 1 });
     assert_eq!(of(Some(at(1_500)), Some(60)), Freshness::Fresh { age_minutes: 0 });
     assert_eq!(of(Some(at(0)), None), Freshness::Unlimited { age_minutes: 1_000 });
 }

@@ -1,0 +1,154 @@
+//! What the log keeps, what it must not keep, and what happens under a flood.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use store::records::Records;
+
+use super::*;
+use crate::Principal;
+
+async fn records(dir: &tempfile::TempDir) -> Records {
+    let path = dir.path().join("records.sqlite");
+    let records = Records::open(path.to_str().expect("utf-8")).await.expect("opens");
+    records.migrate(crate::records::migrations()).await.expect("migrates");
+    records
+}
+
+fn at(minutes: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
+}
+
+fn entry(organisation: &str, minutes: i64, fields: &[&str]) -> UsageEntry {
+    let session = Session {
+        principal: std::sync::Arc::new(Principal {
+            user: format!("user of {organisation}"),
+            organisation: organisation.into(),
+            ..Principal::default()
+        }),
+        as_of: None,
+        scenario: None,
+        surface: Surface::Http,
+    };
+    let sql = "select site from air.pm25";
+    let mut entry = UsageEntry::begin(Uuid::now_v7(), &session, sql, at(minutes));
+    let fields = fields.iter().map(|f| (*f).to_owned()).collect();
+    entry.used = BTreeMap::from([("air.pm25".to_owned(), fields)]);
+    entry.outcome = Outcome::Answered;
+    entry
+}
+
+#[tokio::test]
+async fn a_summary_tells_who_used_what_how_often() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let records = records(&dir).await;
+    let log = UsageLog::start(records.clone(), UsageLogOptions::default());
+    log.record(entry("transport", 10, &["site", "pm25"]));
+    log.record(entry("transport", 20, &["pm25"]));
+    log.record(entry("health", 30, &["pm25"]));
+    log.record(entry("health", -90 * 24 * 60, &["site"]));
+    log.flush().await;
+    let summary = summary(&records, "air.pm25", at(60)).await.expect("reads");
+    assert_eq!((summary.queries, summary.principals), (3, 2), "what is older is not counted");
+    assert_eq!(summary.last_used, Some(at(30)));
+    let used = |by: &str, queries| Used { by: by.into(), queries };
+    assert_eq!(summary.by_organisation, [used("transport", 2), used("health", 1)]);
+    assert_eq!(summary.by_surface, [used("http", 3)]);
+    assert_eq!(summary.by_field, [used("pm25", 3), used("site", 1)]);
+    let unused = super::summary(&records, "people.resident", at(60)).await.expect("reads");
+    assert_eq!((unused.queries, unused.last_used), (0, None));
+    assert_eq!(log.lost(), 0);
+}
+
+#[tokio::test]
+async fn a_query_without_a_dataset_is_kept_too() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let records = records(&dir).await;
+    let mut refused = entry("transport", 1, &[]);
+    refused.used.clear();
+    refused.outcome = Outcome::Refused;
+    super::records::insert(&records, &[refused]).await.expect("writes");
+    assert_eq!(super::records::forget_before(&records, at(2)).await.expect("forgets"), 1);
+    assert_eq!(super::records::forget_before(&records, at(2)).await.expect("forgets"), 0);
+}
+
+#[tokio::test]
+async fn a_flood_is_dropped_and_counted_and_never_waited_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let records = records(&dir).await;
+    // The one writer of the records is kept away, so that nothing can be written meanwhile.
+    let held = records.write().await.expect("a turn");
+    let options = UsageLogOptions {
+        queue_entries_max: 10,
+        batch_entries_max: 5,
+        gather: Duration::from_millis(1),
+    };
+    let log = UsageLog::start(records.clone(), options);
+    for minute in 0..100 {
+        log.record(entry("transport", minute, &["site"]));
+        tokio::task::yield_now().await;
+    }
+    // At most the queue and the batch that the writer holds are kept.
+    assert!(log.lost() >= 85, "{}", log.lost());
+    drop(held);
+    log.flush().await;
+    let kept = summary_since(&records, "air.pm25", at(-1)).await.expect("reads").queries;
+    assert_eq!(kept + log.lost(), 100, "every entry is kept or counted as lost");
+    assert!(log.is_running());
+}
+
+#[tokio::test]
+async fn many_entries_fit_in_the_databases_bounds() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let records = records(&dir).await;
+    let entries: Vec<_> = (0..1_000).map(|minute| entry("transport", minute, &["site"])).collect();
+    super::records::insert(&records, &entries).await.expect("writes");
+    let summary = summary_since(&records, "air.pm25", at(0)).await.expect("reads");
+    assert_eq!(summary.queries, 1_000);
+}
+
+#[test]
+fn a_statement_is_kept_without_its_values() {
+    let shape = |sql: &str| Statement::of(sql).shape.expect("SQL");
+    assert_eq!(
+        shape("SELECT name -- 510104199001011234\nFROM people.resident WHERE id_number = '510104199001011234' AND age > 65"),
+        "select name from people . resident where id_number = ? and age > ?"
+    );
+    for secret in [
+        "'s3cret'",
+        "E's3cret'",
+        "$$s3cret$$",
+        "$tag$s3cret$tag$",
+        "N's3cret'",
+        "X's3cret'",
+        "U&'s3cret'",
+        "B's3cret'",
+    ] {
+        let statement = Statement::of(&format!("select * from t where a = {secret}"));
+        assert!(
+            !statement.shape.as_deref().unwrap_or_default().contains("s3cret"),
+            "{secret}: {statement:?}"
+        );
+    }
+}
+
+#[test]
+fn one_question_about_two_people_has_one_fingerprint() {
+    let hash = |sql: &str| Statement::of(sql).hash;
+    assert_eq!(hash("select a from t where b = 'x'"), hash("SELECT  a FROM t\nWHERE b = 'y'"));
+    assert_eq!(hash("select a from t where b in (1, 2)"), hash("select a from t where b in (1,2,3,4)"));
+    assert_ne!(hash("select a from t"), hash("select b from t"));
+    assert_eq!(hash("select 1").len(), 64);
+}
+
+#[test]
+fn what_is_not_sql_is_not_kept() {
+    assert_eq!(Statement::of("select 'open and never closed").shape, None);
+}
+
+#[test]
+fn a_long_statement_is_cut() {
+    let sql = format!("select {}", "列, ".repeat(5_000));
+    let shape = Statement::of(&sql).shape.expect("SQL");
+    assert_eq!(shape.chars().count(), STATEMENT_CHARS_MAX + 1);
+}
