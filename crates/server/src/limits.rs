@@ -1,0 +1,55 @@
+//! Every bound of the faces in one place, each with its unit last. A request over a bound fails
+//! alone and says which bound; the server lives.
+
+use std::time::Duration;
+
+/// Connections to the PostgreSQL wire at once, those still logging in included.
+pub const PG_CONNECTIONS_MAX: usize = 200;
+/// A client that has not finished logging in by then is cut off.
+pub const PG_LOGIN_SECONDS_MAX: u64 = 20;
+/// A connection on which nothing was asked for so long is closed.
+pub const PG_IDLE_SECONDS_MAX: u64 = 3_600;
+/// Time that one message may take to be answered, a slow reader's sending included.
+pub const PG_MESSAGE_SECONDS_MAX: u64 = 600;
+/// A statement's deadline where the client sets no shorter one.
+pub const STATEMENT_SECONDS_MAX: u64 = 300;
+/// Length of one statement, whichever face it came in by.
+pub const STATEMENT_BYTES_MAX: usize = 1 << 20;
+/// Statements in one simple-protocol message.
+pub const STATEMENTS_MAX: usize = 100;
+/// Prepared statements and portals that one connection may hold, each.
+pub const PREPARED_MAX: usize = 1_000;
+/// Parameters of one statement.
+pub const PARAMETERS_MAX: usize = 1_000;
+/// Rows that a catalogue query (`pg_catalog`, `information_schema`) may answer.
+pub const META_ROWS_MAX: usize = 100_000;
+/// Memory that one connection's catalogue queries may use.
+pub const META_MEMORY_BYTES_MAX: usize = 256 << 20;
+/// A catalogue query's deadline: it reads nothing but a few thousand small rows.
+pub const META_SECONDS_MAX: u64 = 30;
+/// Wait before a failed login is answered, so that guessing is slow.
+pub const LOGIN_FAILURE_MS: u64 = 400;
+
+/// HTTP connections' requests in flight at once.
+pub const HTTP_REQUESTS_MAX: usize = 512;
+/// Body of a request.
+pub const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
+/// Time to the first byte of an answer; the body of a query has the statement's deadline.
+pub const HTTP_SECONDS_MAX: u64 = 310;
+/// Rows of one answer over HTTP; the engine's own limits may be tighter.
+pub const HTTP_ROWS_MAX: u64 = 5_000_000;
+/// Bytes of one answer over HTTP.
+pub const HTTP_ANSWER_BYTES_MAX: u64 = 2 << 30;
+/// Items on a page of a list.
+pub const PAGE_ITEMS_MAX: usize = 200;
+/// Items on a page where none is asked for.
+pub const PAGE_ITEMS_DEFAULT: usize = 50;
+/// Length of a search's text.
+pub const SEARCH_CHARS_MAX: usize = 200;
+/// Time that open requests and connections get to end when the server stops.
+pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
+
+/// [`PG_IDLE_SECONDS_MAX`] and its kin as durations.
+pub const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}

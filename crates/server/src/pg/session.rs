@@ -1,0 +1,168 @@
+//! One connection's session: whom it belongs to, its settings, its prepared statements. Answers
+//! queries by handing them to the governed catalogue or to the session's system tables.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use catalog::{Principal, Session, Surface};
+use datafusion::scalar::ScalarValue;
+
+use super::meta::Meta;
+use super::route::Route;
+use super::settings::Settings;
+use crate::backend::{Answer, Backend, Description};
+use crate::fault::{Code, Fault};
+use crate::limits::PREPARED_MAX;
+
+/// A session from login to hang-up.
+pub struct PgSession {
+    backend: Arc<dyn Backend>,
+    user: String,
+    settings: Arc<Mutex<Settings>>,
+    /// SQL-level `PREPARE`s by name.
+    prepared: Mutex<BTreeMap<String, String>>,
+    /// Resolved under one policy epoch; asked for again when policies move.
+    state: tokio::sync::Mutex<State>,
+}
+
+struct State {
+    epoch: u64,
+    principal: Arc<Principal>,
+    meta: Option<Arc<Meta>>,
+}
+
+impl PgSession {
+    pub fn new(backend: Arc<dyn Backend>, principal: Arc<Principal>, settings: Settings) -> Self {
+        let state = State { epoch: backend.policy_epoch(), principal: principal.clone(), meta: None };
+        Self {
+            backend,
+            user: principal.user.clone(),
+            settings: Arc::new(Mutex::new(settings)),
+            prepared: Mutex::new(BTreeMap::new()),
+            state: tokio::sync::Mutex::new(state),
+        }
+    }
+
+    pub fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn deadline(&self) -> Duration {
+        self.settings().deadline()
+    }
+
+    pub fn policy_epoch(&self) -> u64 {
+        self.backend.policy_epoch()
+    }
+
+    /// The session as the catalogue knows it, with the principal as it stands now: a user who
+    /// lost a role or was disabled since the login is refused here.
+    async fn governed(&self) -> Result<Session, Fault> {
+        let mut state = self.state.lock().await;
+        let epoch = self.backend.policy_epoch();
+        if epoch != state.epoch {
+            let principal = self.backend.principal(&self.user).await?;
+            state.principal = principal.ok_or_else(|| {
+                Fault::new(Code::Unauthenticated, "this user may no longer log in")
+            })?;
+            state.epoch = epoch;
+            state.meta = None;
+        }
+        let settings = self.settings();
+        Ok(Session {
+            principal: state.principal.clone(),
+            as_of: settings.as_of(),
+            scenario: settings.scenario(),
+            surface: Surface::PgWire,
+        })
+    }
+
+    async fn meta(&self) -> Result<Arc<Meta>, Fault> {
+        let session = self.governed().await?;
+        let mut state = self.state.lock().await;
+        if let Some(meta) = &state.meta {
+            return Ok(meta.clone());
+        }
+        let visible = self.backend.visible(&session);
+        let database = self.backend.database();
+        let meta = Arc::new(Meta::build(database, &self.user, &visible, &self.settings)?);
+        state.meta = Some(meta.clone());
+        Ok(meta)
+    }
+
+    pub async fn describe(&self, route: Route, sql: &str) -> Result<Description, Fault> {
+        match route {
+            Route::Meta => self.meta().await?.describe(sql).await,
+            Route::Data => {
+                let session = self.governed().await?;
+                let described = self.backend.describe(&session, sql).await;
+                described.map_err(|fault| self.with_advice(&session, fault))
+            }
+        }
+    }
+
+    pub async fn query(
+        &self,
+        route: Route,
+        sql: &str,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Answer, Fault> {
+        match route {
+            Route::Meta => self.meta().await?.query(sql, parameters).await,
+            Route::Data => {
+                let session = self.governed().await?;
+                let answer = self.backend.query(&session, sql, parameters).await;
+                answer.map_err(|fault| self.with_advice(&session, fault))
+            }
+        }
+    }
+
+    /// Names the dataset that was meant where a bare name was written: datasets live in schemas,
+    /// and there is no search path over them.
+    fn with_advice(&self, session: &Session, fault: Fault) -> Fault {
+        if fault.code != Code::NotFound || fault.hint.is_some() {
+            return fault;
+        }
+        let meant = self.backend.visible(session).into_iter().find(|dataset| {
+            dataset.id.split_once('.').is_some_and(|(_, name)| {
+                fault.message.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name)
+                    && !fault.message.contains(&dataset.id)
+            })
+        });
+        match meant {
+            Some(dataset) => fault.hint(format!("did you mean {}?", dataset.id)),
+            None => fault,
+        }
+    }
+
+    pub fn prepare(&self, name: String, sql: String) -> Result<(), Fault> {
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if prepared.contains_key(&name) {
+            let reason = format!("prepared statement \"{name}\" already exists");
+            return Err(Fault::new(Code::Conflict, reason));
+        }
+        if prepared.len() >= PREPARED_MAX {
+            let reason = format!("a session may hold {PREPARED_MAX} prepared statements");
+            return Err(Fault::new(Code::TooLarge, reason));
+        }
+        prepared.insert(name, sql);
+        Ok(())
+    }
+
+    pub fn prepared(&self, name: &str) -> Option<String> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Forgets one `PREPARE`, or all. False where the name is not known.
+    pub fn deallocate(&self, name: Option<&str>) -> bool {
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        match name {
+            Some(name) => prepared.remove(name).is_some(),
+            None => {
+                prepared.clear();
+                true
+            }
+        }
+    }
+}
