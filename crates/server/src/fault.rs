@@ -148,9 +148,7 @@ pub fn parser_position(message: &str) -> (String, Option<Position>) {
         .filter(|part| !part.is_empty())
         .map(str::parse::<u64>);
     match (numbers.next(), numbers.next()) {
-        (Some(Ok(line)), Some(Ok(column))) => {
-            (before.to_owned(), Some(Position { line, column }))
-        }
+        (Some(Ok(line)), Some(Ok(column))) => (before.to_owned(), Some(Position { line, column })),
         _ => (message.to_owned(), None),
     }
 }

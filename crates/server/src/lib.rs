@@ -1,1 +1,26 @@
-//! server
+//! The faces of a city: HTTP and the PostgreSQL wire over one governed [`Backend`].
+//!
+//! ```text
+//!  http (axum)  ──┐
+//!                 ├──► Backend ──► city::City
+//!  pg (pgwire)  ──┘
+//! ```
+//!
+//! Faces translate. They know protocols, formats, limits and who is asking; they know no business
+//! rule, no store and no dataset.
+
+pub mod backend;
+pub mod fault;
+pub mod limits;
+pub mod pg;
+pub mod tls;
+
+pub use backend::Backend;
+pub use fault::{Code, Fault};
+
+/// What a panic said, for the log.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("without a message"))
+}

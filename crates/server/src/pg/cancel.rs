@@ -32,7 +32,12 @@ pub struct Place {
 }
 
 impl CancelDesk {
-    pub fn register(self: &Arc<Self>, pid: i32, secret: &SecretKey, slot: Arc<CancelSlot>) -> Place {
+    pub fn register(
+        self: &Arc<Self>,
+        pid: i32,
+        secret: &SecretKey,
+        slot: Arc<CancelSlot>,
+    ) -> Place {
         let key = (pid, secret.to_bytes());
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), slot);
         Place { desk: self.clone(), key }

@@ -17,20 +17,42 @@ use crate::limits::STATEMENT_BYTES_MAX;
 /// A statement, understood as far as this face needs to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    Rows { sql: String, route: Route },
-    CopyOut { sql: String, route: Route, format: CopyFormat },
-    Set { name: String, value: Option<String> },
-    Show { name: Option<String> },
-    Reset { name: Option<String> },
+    Rows {
+        sql: String,
+        route: Route,
+    },
+    CopyOut {
+        sql: String,
+        route: Route,
+        format: CopyFormat,
+    },
+    Set {
+        name: String,
+        value: Option<String>,
+    },
+    Show {
+        name: Option<String>,
+    },
+    Reset {
+        name: Option<String>,
+    },
     Begin,
     Commit,
     Rollback,
     /// Accepted and without effect; the word is the completion tag.
     Nothing(&'static str),
     DiscardAll,
-    Deallocate { name: Option<String> },
-    Prepare { name: String, sql: String },
-    Execute { name: String, arguments: Vec<Literal> },
+    Deallocate {
+        name: Option<String>,
+    },
+    Prepare {
+        name: String,
+        sql: String,
+    },
+    Execute {
+        name: String,
+        arguments: Vec<Literal>,
+    },
 }
 
 /// A constant argument of `EXECUTE`: its text, to be read as the parameter's type. `None`: null.
@@ -155,9 +177,7 @@ fn set_command(set: Set) -> Result<Command, Fault> {
         Set::SetNames { charset_name, .. } => {
             Command::Set { name: "client_encoding".to_owned(), value: Some(charset_name.value) }
         }
-        Set::SetNamesDefault {} => {
-            Command::Set { name: "client_encoding".to_owned(), value: None }
-        }
+        Set::SetNamesDefault {} => Command::Set { name: "client_encoding".to_owned(), value: None },
         // Every statement reads one snapshot and writes nothing: any isolation is kept.
         Set::SetTransaction { .. } => Command::Nothing("SET"),
         Set::SetRole { role_name: None, .. } => Command::Nothing("SET"),
@@ -252,9 +272,8 @@ fn copy(
 }
 
 fn copy_format(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<CopyFormat, Fault> {
-    let unsupported = |what: &str| {
-        Fault::new(Code::Unsupported, format!("COPY option {what} is not supported"))
-    };
+    let unsupported =
+        |what: &str| Fault::new(Code::Unsupported, format!("COPY option {what} is not supported"));
     let mut csv = false;
     let (mut header, mut delimiter, mut quote, mut null) = (false, None, None, None);
     for option in options {
@@ -276,8 +295,9 @@ fn copy_format(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<Co
                 for part in parts {
                     match part {
                         CopyLegacyCsvOption::Header => header = true,
-                        CopyLegacyCsvOption::Quote(char)
-                        | CopyLegacyCsvOption::Escape(char) => quote = Some(*char),
+                        CopyLegacyCsvOption::Quote(char) | CopyLegacyCsvOption::Escape(char) => {
+                            quote = Some(*char)
+                        }
                         other => return Err(unsupported(&other.to_string())),
                     }
                 }
@@ -290,8 +310,9 @@ fn copy_format(options: &[CopyOption], legacy: &[CopyLegacyOption]) -> Result<Co
     }
     let ascii = |char: char| (char.is_ascii() && !matches!(char, '\n' | '\r')).then_some(char);
     let one_byte = |char: Option<char>, default: char| {
-        ascii(char.unwrap_or(default))
-            .ok_or_else(|| Fault::new(Code::Invalid, "COPY delimiter must be a single one-byte character"))
+        ascii(char.unwrap_or(default)).ok_or_else(|| {
+            Fault::new(Code::Invalid, "COPY delimiter must be a single one-byte character")
+        })
     };
     Ok(CopyFormat {
         csv,

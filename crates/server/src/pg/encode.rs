@@ -31,11 +31,8 @@ pub struct Shape {
 impl Shape {
     /// `zone` is the session's, in which times with a zone are shown.
     pub fn new(schema: &Schema, format: &Format, zone: &str) -> PgWireResult<Self> {
-        let fields: Vec<_> = schema
-            .fields()
-            .iter()
-            .map(|field| Arc::new(wire_field(field, zone)))
-            .collect();
+        let fields: Vec<_> =
+            schema.fields().iter().map(|field| Arc::new(wire_field(field, zone))).collect();
         let schema = Arc::new(Schema::new(fields));
         // A client may give one format for all columns, or one for each and no more.
         if let Format::Individual(codes) = format
@@ -147,8 +144,7 @@ fn header_line(fields: &[FieldInfo], format: &CopyFormat) -> Bytes {
         .iter()
         .map(|field| {
             let name = field.name();
-            let quoted = format.csv
-                && name.contains([format.delimiter, format.quote, '\n', '\r']);
+            let quoted = format.csv && name.contains([format.delimiter, format.quote, '\n', '\r']);
             match quoted {
                 true => {
                     let quote = format.quote.to_string();
@@ -184,4 +180,3 @@ fn wire_type(data_type: &DataType, zone: &str) -> DataType {
         other => other.clone(),
     }
 }
-

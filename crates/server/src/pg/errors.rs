@@ -29,9 +29,8 @@ pub fn wire(fault: Fault, sql: &str, offset_chars: usize) -> PgWireError {
     let mut info =
         ErrorInfo::new("ERROR".to_owned(), sqlstate(fault.code).to_owned(), fault.message);
     info.severity_nonlocalized = Some("ERROR".to_owned());
-    info.position = fault
-        .position
-        .map(|position| (offset_chars + position.offset_chars(sql)).to_string());
+    info.position =
+        fault.position.map(|position| (offset_chars + position.offset_chars(sql)).to_string());
     info.hint = fault.hint;
     if fault.code == Code::Internal {
         info.detail = Some(format!("correlation id: {}", fault.correlation));

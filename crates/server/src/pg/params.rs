@@ -52,7 +52,10 @@ pub fn values<S: Clone>(
     };
     let values = values.into_iter().map(|value| value.value);
     // A text for a time, a date or a number is read as what the statement wants.
-    values.zip(wanted.iter().chain(std::iter::repeat(&None))).map(|(v, w)| fit(v, w.as_ref())).collect()
+    values
+        .zip(wanted.iter().chain(std::iter::repeat(&None)))
+        .map(|(v, w)| fit(v, w.as_ref()))
+        .collect()
 }
 
 /// The arguments of a SQL-level `EXECUTE`.

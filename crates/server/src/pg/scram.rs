@@ -80,8 +80,10 @@ impl Exchange {
         let (without_proof, proof) =
             client_final.rsplit_once(",p=").ok_or(ScramError::Malformed)?;
         let mut fields = without_proof.split(',');
-        let binding = fields.next().and_then(|f| f.strip_prefix("c=")).ok_or(ScramError::Malformed)?;
-        let nonce = fields.next().and_then(|f| f.strip_prefix("r=")).ok_or(ScramError::Malformed)?;
+        let binding =
+            fields.next().and_then(|f| f.strip_prefix("c=")).ok_or(ScramError::Malformed)?;
+        let nonce =
+            fields.next().and_then(|f| f.strip_prefix("r=")).ok_or(ScramError::Malformed)?;
         if BASE64.decode(binding).ok().as_deref() != Some(self.gs2_header.as_bytes()) {
             return Err(ScramError::ChannelBinding);
         }
@@ -168,7 +170,8 @@ mod tests {
     #[test]
     fn a_proof_from_another_password_fails() {
         let other = decoy(b"other", "user");
-        let (_, exchange) = start(CLIENT_FIRST, SERVER_NONCE, Some(other), || unreachable!()).unwrap();
+        let (_, exchange) =
+            start(CLIENT_FIRST, SERVER_NONCE, Some(other), || unreachable!()).unwrap();
         assert_eq!(exchange.finish(CLIENT_FINAL), Err(ScramError::Proof));
     }
 

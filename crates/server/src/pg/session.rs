@@ -34,7 +34,8 @@ struct State {
 
 impl PgSession {
     pub fn new(backend: Arc<dyn Backend>, principal: Arc<Principal>, settings: Settings) -> Self {
-        let state = State { epoch: backend.policy_epoch(), principal: principal.clone(), meta: None };
+        let state =
+            State { epoch: backend.policy_epoch(), principal: principal.clone(), meta: None };
         Self {
             backend,
             user: principal.user.clone(),
@@ -126,7 +127,10 @@ impl PgSession {
         }
         let meant = self.backend.visible(session).into_iter().find(|dataset| {
             dataset.id.split_once('.').is_some_and(|(_, name)| {
-                fault.message.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name)
+                fault
+                    .message
+                    .split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .any(|word| word == name)
                     && !fault.message.contains(&dataset.id)
             })
         });

@@ -111,8 +111,10 @@ fn unknown(name: &str) -> pgwire::error::PgWireError {
 
 impl Settings {
     pub fn new(user: &str, zone: &str) -> Self {
-        let starts =
-            BTreeMap::from([("session_authorization", user.to_owned()), ("TimeZone", zone.to_owned())]);
+        let starts = BTreeMap::from([
+            ("session_authorization", user.to_owned()),
+            ("TimeZone", zone.to_owned()),
+        ]);
         Self { values: BTreeMap::new(), starts, as_of: None }
     }
 

@@ -19,8 +19,7 @@ pub fn split(message: &str) -> Result<Vec<Part<'_>>, Fault> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, message).tokenize_with_location().map_err(
         |error| {
             let (reason, _) = parser_position(&error.to_string());
-            let place =
-                Position { line: error.location.line, column: error.location.column };
+            let place = Position { line: error.location.line, column: error.location.column };
             Fault::new(Code::Syntax, reason).at(Some(place))
         },
     )?;
@@ -100,10 +99,10 @@ mod tests {
         check(" ; ;\n", &[]);
         check("select ';' ; select \"a;b\"", &[("select ';' ", 0), ("select \"a;b\"", 13)]);
         check("select $$a;b$$; -- c;d\nselect 2", &[("select $$a;b$$", 0), ("select 2", 23)]);
-        check("select '成都';\n  select /* ; */ 3;", &[("select '成都'", 0), (
-            "select /* ; */ 3",
-            15,
-        )]);
+        check(
+            "select '成都';\n  select /* ; */ 3;",
+            &[("select '成都'", 0), ("select /* ; */ 3", 15)],
+        );
     }
 
     #[test]

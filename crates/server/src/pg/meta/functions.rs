@@ -190,7 +190,8 @@ impl Function {
         Self::new(name, DataType::Utf8, move |arguments, rows| {
             let oids = numbers(arguments.first(), rows)?;
             let parts = numbers(arguments.get(1), rows)?;
-            let (oids, parts) = (oids.as_primitive::<Int32Type>(), parts.as_primitive::<Int32Type>());
+            let (oids, parts) =
+                (oids.as_primitive::<Int32Type>(), parts.as_primitive::<Int32Type>());
             let texts = (0..rows).map(|row| {
                 let part = parts.is_valid(row).then(|| parts.value(row));
                 oids.is_valid(row).then(|| find(oids.value(row), part)).flatten()
@@ -481,11 +482,6 @@ fn privilege(name: &'static str) -> ScalarUDF {
         });
         Ok(Arc::new(answers.collect::<BooleanArray>()))
     })
-}
-
-/// Names of functions that a statement calls and may not, for a refusal.
-pub fn first_forbidden<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    names.into_iter().find(|name| !is_allowed(name))
 }
 
 /// The functions by name, for tests of the lists.

@@ -245,14 +245,20 @@ fn measure(table: &mut Table, column: &Column) {
         }
         _ => return,
     };
-    table.amend([("numeric_precision", precision.into()), ("numeric_precision_radix", radix.into())]);
+    table.amend([
+        ("numeric_precision", precision.into()),
+        ("numeric_precision_radix", radix.into()),
+    ]);
     if let Some(scale) = scale {
         table.amend([("numeric_scale", scale.into())]);
     }
 }
 
 /// The cells that name a relation's key and the relation itself.
-fn key_cells(directory: &Directory, relation: &super::names::Relation) -> [(&'static str, Cell); 6] {
+fn key_cells(
+    directory: &Directory,
+    relation: &super::names::Relation,
+) -> [(&'static str, Cell); 6] {
     [
         ("constraint_catalog", directory.database.clone().into()),
         ("constraint_schema", relation.schema.clone().into()),

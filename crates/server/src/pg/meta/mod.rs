@@ -47,7 +47,10 @@ use crate::backend::{Answer, Description, Rows, Visible};
 use crate::fault::{Code, Fault};
 use crate::limits::{META_MEMORY_BYTES_MAX, META_ROWS_MAX, META_SECONDS_MAX, seconds};
 
-type Fallback = PgCatalogSchemaProvider<Arc<dyn datafusion::catalog::CatalogProviderList>, EmptyContextProvider>;
+type Fallback = PgCatalogSchemaProvider<
+    Arc<dyn datafusion::catalog::CatalogProviderList>,
+    EmptyContextProvider,
+>;
 
 /// The rows that are the same in every database, decoded once for all sessions.
 static STATIC_TABLES: LazyLock<Result<Arc<PgCatalogStaticTables>, String>> = LazyLock::new(|| {
@@ -99,7 +102,10 @@ impl Meta {
         Self::of(&directory, settings).map_err(Fault::internal)
     }
 
-    fn of(directory: &Arc<Directory>, settings: &Arc<Mutex<Settings>>) -> Result<Self, DataFusionError> {
+    fn of(
+        directory: &Arc<Directory>,
+        settings: &Arc<Mutex<Settings>>,
+    ) -> Result<Self, DataFusionError> {
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(&directory.database, "public")
             .with_create_default_catalog_and_schema(false)
@@ -132,7 +138,8 @@ impl Meta {
             static_tables.clone(),
             EmptyContextProvider,
         )?;
-        let settings_now = settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let settings_now =
+            settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let own = system::tables(directory, &settings_now)?;
         catalog.register_schema("pg_catalog", Arc::new(SystemSchema { own, fallback }))?;
 
@@ -221,9 +228,7 @@ fn until(
 }
 
 /// `$1`, `$2`, … in order, with holes where a number is not used.
-fn in_order(
-    types: std::collections::HashMap<String, Option<DataType>>,
-) -> Vec<Option<DataType>> {
+fn in_order(types: std::collections::HashMap<String, Option<DataType>>) -> Vec<Option<DataType>> {
     let numbered: BTreeMap<usize, Option<DataType>> = types
         .into_iter()
         .filter_map(|(name, ty)| Some((name.trim_start_matches('$').parse().ok()?, ty)))

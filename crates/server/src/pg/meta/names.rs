@@ -81,9 +81,11 @@ struct Numbers(BTreeSet<u32>);
 impl Numbers {
     fn number(&mut self, kind: &str, name: &str) -> i32 {
         // FNV-1a: short, and the same on every machine and in every release.
-        let hash = kind.bytes().chain([b'/']).chain(name.bytes()).fold(0x811c_9dc5_u32, |h, b| {
-            (h ^ u32::from(b)).wrapping_mul(0x0100_0193)
-        });
+        let hash = kind
+            .bytes()
+            .chain([b'/'])
+            .chain(name.bytes())
+            .fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
         let mut number = FIRST_OWN_OID + hash % OWN_OIDS;
         while !self.0.insert(number) {
             number = FIRST_OWN_OID + (number + 1 - FIRST_OWN_OID) % OWN_OIDS;

@@ -19,7 +19,8 @@ pub type Tables = BTreeMap<&'static str, Arc<dyn TableProvider>>;
 const PG_CLASS_OID: i32 = 1_259;
 const UTF8_ENCODING: i32 = 6;
 
-const PG_NAMESPACE: Columns = &[("oid", Oid), ("nspname", Text), ("nspowner", Oid), ("nspacl", Texts)];
+const PG_NAMESPACE: Columns =
+    &[("oid", Oid), ("nspname", Text), ("nspowner", Oid), ("nspacl", Texts)];
 
 const PG_CLASS: Columns = &[
     ("oid", Oid),
@@ -456,10 +457,8 @@ fn roles(directory: &Directory) -> Table {
 
 fn user(directory: &Directory) -> Table {
     let mut table = Table::new(PG_USER);
-    table.row([
-        ("usename", directory.user.clone().into()),
-        ("usesysid", directory.user_oid.into()),
-    ]);
+    table
+        .row([("usename", directory.user.clone().into()), ("usesysid", directory.user_oid.into())]);
     table
 }
 
@@ -514,4 +513,3 @@ fn setting_list(settings: &Settings) -> Table {
     }
     table
 }
-
