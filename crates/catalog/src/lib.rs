@@ -12,15 +12,20 @@
 //! The catalogue knows contracts and policies. It knows no engine, no HTTP and no file format:
 //! rows reach it through [`Source`], principals arrive resolved.
 
+pub mod audit;
+pub mod corrections;
 pub mod dcat;
 #[cfg(test)]
 mod fixtures;
 pub mod knowledge;
 pub mod lineage;
 pub mod page;
+pub mod procedure;
 pub mod quality;
+pub mod records;
 pub mod search;
 pub mod session;
+pub mod sharing;
 pub mod source;
 pub mod sql;
 pub mod statistics;

@@ -1,0 +1,171 @@
+//! The catalogue's migrations, in order. A released one never changes: a new one goes to the end.
+
+#![expect(
+    elided_lifetimes_in_paths,
+    reason = "`MigrationTrait` leaves them out, and async_trait wants the same text"
+)]
+
+use sea_orm::sea_query::{ColumnDef, Index, Table};
+use sea_orm::{ActiveModelTrait, DbErr, Set};
+use sea_orm_migration::SchemaManager;
+use store::records::migrations::{MigrationName, MigrationTrait, Migrations};
+
+use super::{audit_entry, audit_head, correction, counter, sharing_grant, sharing_request};
+
+/// Hand these to `Records::migrate` together with those of the other crates.
+pub fn migrations() -> Migrations {
+    vec![Box::new(Audit), Box::new(Sharing), Box::new(Corrections)]
+}
+
+struct Audit;
+
+impl MigrationName for Audit {
+    fn name(&self) -> &str {
+        "catalog_0001_audit"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Audit {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use audit_entry::Column as Entry;
+        use audit_head::Column as Head;
+        let entries = Table::create()
+            .table(audit_entry::Entity)
+            .col(ColumnDef::new(Entry::Seq).big_integer().not_null().primary_key())
+            .col(ColumnDef::new(Entry::AtUs).big_integer().not_null())
+            .col(ColumnDef::new(Entry::Actor).text().not_null())
+            .col(ColumnDef::new(Entry::Organisation).text().not_null())
+            .col(ColumnDef::new(Entry::Action).text().not_null())
+            .col(ColumnDef::new(Entry::Object).text().not_null())
+            .col(ColumnDef::new(Entry::Outcome).text().not_null())
+            .col(ColumnDef::new(Entry::Detail).text().not_null())
+            .col(ColumnDef::new(Entry::Algorithm).text().not_null())
+            .col(ColumnDef::new(Entry::Previous).text().not_null())
+            .col(ColumnDef::new(Entry::Hash).text().not_null())
+            .to_owned();
+        manager.create_table(entries).await?;
+        store::records::append_only(manager.get_connection(), "audit_entry").await?;
+        let head = Table::create()
+            .table(audit_head::Entity)
+            .col(ColumnDef::new(Head::Id).integer().not_null().primary_key())
+            .col(ColumnDef::new(Head::Count).big_integer().not_null())
+            .col(ColumnDef::new(Head::Hash).text().not_null())
+            .to_owned();
+        manager.create_table(head).await?;
+        let empty = audit_head::ActiveModel {
+            id: Set(audit_head::ONLY),
+            count: Set(0),
+            hash: Set(String::new()),
+        };
+        empty.insert(manager.get_connection()).await?;
+        Ok(())
+    }
+}
+
+struct Sharing;
+
+impl MigrationName for Sharing {
+    fn name(&self) -> &str {
+        "catalog_0002_sharing"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Sharing {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use sharing_grant::Column as Grant;
+        use sharing_request::Column as Request;
+        let requests = Table::create()
+            .table(sharing_request::Entity)
+            .col(ColumnDef::new(Request::Id).uuid().not_null().primary_key())
+            .col(ColumnDef::new(Request::Dataset).text().not_null())
+            .col(ColumnDef::new(Request::Fields).text().not_null())
+            .col(ColumnDef::new(Request::Rows).text())
+            .col(ColumnDef::new(Request::Purpose).text().not_null())
+            .col(ColumnDef::new(Request::LegalGround).text().not_null())
+            .col(ColumnDef::new(Request::UntilUs).big_integer().not_null())
+            .col(ColumnDef::new(Request::Organisation).text().not_null())
+            .col(ColumnDef::new(Request::RequestedBy).text().not_null())
+            .col(ColumnDef::new(Request::RequestedUs).big_integer().not_null())
+            .col(ColumnDef::new(Request::State).text().not_null())
+            .col(ColumnDef::new(Request::DecidedBy).text())
+            .col(ColumnDef::new(Request::DecidedUs).big_integer())
+            .col(ColumnDef::new(Request::Reason).text())
+            .to_owned();
+        manager.create_table(requests).await?;
+        let grants = Table::create()
+            .table(sharing_grant::Entity)
+            .col(ColumnDef::new(Grant::Id).uuid().not_null().primary_key())
+            .col(ColumnDef::new(Grant::Dataset).text().not_null())
+            .col(ColumnDef::new(Grant::Organisation).text().not_null())
+            .col(ColumnDef::new(Grant::Fields).text().not_null())
+            .col(ColumnDef::new(Grant::RowFilter).text())
+            .col(ColumnDef::new(Grant::Masks).text().not_null())
+            .col(ColumnDef::new(Grant::GrantedBy).text().not_null())
+            .col(ColumnDef::new(Grant::GrantedUs).big_integer().not_null())
+            .col(ColumnDef::new(Grant::ExpiresUs).big_integer().not_null())
+            .col(ColumnDef::new(Grant::EndedUs).big_integer())
+            .to_owned();
+        manager.create_table(grants).await?;
+        // Every query asks for the grants of its datasets.
+        let by_reader = Index::create()
+            .name("sharing_grant_by_reader")
+            .table(sharing_grant::Entity)
+            .col(Grant::Dataset)
+            .col(Grant::Organisation)
+            .to_owned();
+        manager.create_index(by_reader).await?;
+        let counters = Table::create()
+            .table(counter::Entity)
+            .col(ColumnDef::new(counter::Column::Name).string().not_null().primary_key())
+            .col(ColumnDef::new(counter::Column::Value).big_integer().not_null())
+            .to_owned();
+        manager.create_table(counters).await?;
+        let epoch =
+            counter::ActiveModel { name: Set(counter::POLICY_EPOCH.to_owned()), value: Set(1) };
+        epoch.insert(manager.get_connection()).await?;
+        Ok(())
+    }
+}
+
+struct Corrections;
+
+impl MigrationName for Corrections {
+    fn name(&self) -> &str {
+        "catalog_0003_corrections"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Corrections {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use correction::Column;
+        let corrections = Table::create()
+            .table(correction::Entity)
+            .col(ColumnDef::new(Column::Id).uuid().not_null().primary_key())
+            .col(ColumnDef::new(Column::Dataset).text().not_null())
+            .col(ColumnDef::new(Column::RowKey).text().not_null())
+            .col(ColumnDef::new(Column::Field).text().not_null())
+            .col(ColumnDef::new(Column::Present).text().not_null())
+            .col(ColumnDef::new(Column::Proposed).text().not_null())
+            .col(ColumnDef::new(Column::Reason).text().not_null())
+            .col(ColumnDef::new(Column::Evidence).text().not_null())
+            .col(ColumnDef::new(Column::Organisation).text().not_null())
+            .col(ColumnDef::new(Column::RequestedBy).text().not_null())
+            .col(ColumnDef::new(Column::RequestedUs).big_integer().not_null())
+            .col(ColumnDef::new(Column::State).text().not_null())
+            .col(ColumnDef::new(Column::DecidedBy).text())
+            .col(ColumnDef::new(Column::DecidedUs).big_integer())
+            .col(ColumnDef::new(Column::Answer).text())
+            .to_owned();
+        manager.create_table(corrections).await?;
+        let by_dataset = Index::create()
+            .name("correction_by_dataset")
+            .table(correction::Entity)
+            .col(Column::Dataset)
+            .col(Column::State)
+            .to_owned();
+        manager.create_index(by_dataset).await
+    }
+}
