@@ -1,1 +1,120 @@
-//! registry
+//! The registry: organisations and areas with their history, users, roles, tokens and passwords.
+//!
+//! ```text
+//!  pack ── synchronise ──► organisations, areas (bitemporal) ──► place.area, party.organisation
+//!                                     │ tree
+//!  user, token, password ─────────────┴──► Principal { ancestors, subtree, area prefixes, permissions }
+//! ```
+//!
+//! A [`catalog::Principal`] leaves here with its scopes resolved, so that the catalogue asks
+//! nobody. The registry knows no dataset but its own two, no engine and no face; who may manage
+//! users is for its callers to ask (`principal.may("manage_users")`). Each change is in the audit,
+//! in the same transaction.
+
+mod geometry;
+pub mod people;
+pub mod records;
+pub mod register;
+pub mod scram;
+pub mod secret;
+pub mod sync;
+pub mod tree;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use catalog::audit::{Audit, AuditError};
+use chrono::{DateTime, Utc};
+use parking_lot::{Mutex, RwLock};
+use store::records::{Records, RecordsError};
+use uuid::Uuid;
+
+pub use people::{Change, NewToken, NewUser, TokenInfo, UserInfo};
+pub use records::migrations;
+pub use sync::{Succession, Summary, ThingKind};
+pub use tree::Tree;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// One message for all of them: it must not tell a stranger which users there are.
+    #[error("the user, the password or the token is wrong, or no longer valid")]
+    NotAuthentic,
+    #[error("there is no user `{0}`")]
+    UnknownUser(String),
+    #[error("user `{0}` is disabled; enable it first")]
+    Disabled(String),
+    #[error("there is a user `{0}` already; choose another name")]
+    UserExists(String),
+    #[error("there is no token {0}")]
+    UnknownToken(Uuid),
+    #[error("there is no organisation `{0}` now; see party.organisation for those there are")]
+    UnknownOrganisation(String),
+    #[error("there is no area `{0}` now; see place.area for those there are")]
+    UnknownArea(String),
+    #[error("{field}: {problem}")]
+    Input { field: &'static str, problem: String },
+    #[error("{place}: the geometry of area {code} cannot be read: {problem}")]
+    Geometry { place: String, code: String, problem: String },
+    #[error("`{dataset}` is not a register kept here, expected {expected}")]
+    UnknownRegister { dataset: String, expected: String },
+    #[error("the contract of `{dataset}` asks for {asked}, which the register cannot give: {hint}")]
+    Contract { dataset: String, asked: String, hint: String },
+    #[error("registry row {id} cannot be read: {problem}; restore a backup")]
+    Damaged { id: String, problem: String },
+    #[error("the system gave no random bytes: {0}")]
+    Random(getrandom::Error),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    #[error("the records failed: {0}")]
+    Database(#[from] sea_orm::DbErr),
+}
+
+/// The registry of one city.
+#[derive(Debug)]
+pub struct Registry {
+    records: Records,
+    audit: Audit,
+    /// Organisations and areas as they stand now.
+    tree: RwLock<Arc<Tree>>,
+    /// Grows when organisations or areas change.
+    version: AtomicU64,
+    /// Register tables as they stand now, by dataset, made for the version beside them.
+    tables: Mutex<BTreeMap<String, (u64, register::Table)>>,
+    /// What unknown users' salts are made of, so that they look like those of known ones.
+    decoy: [u8; secret::SECRET_BYTES],
+}
+
+impl Registry {
+    /// Opens the registry in migrated records. [`Registry::synchronise`] comes next.
+    pub async fn open(records: &Records, audit: &Audit) -> Result<Self, RegistryError> {
+        let tree = Tree::load(records.read(), Utc::now()).await?;
+        Ok(Self {
+            records: records.clone(),
+            audit: audit.clone(),
+            tree: RwLock::new(Arc::new(tree)),
+            version: AtomicU64::new(1),
+            tables: Mutex::default(),
+            decoy: secret::random()?,
+        })
+    }
+
+    /// Organisations and areas as they stand now.
+    pub fn tree(&self) -> Arc<Tree> {
+        Arc::clone(&self.tree.read())
+    }
+
+    /// Changes whenever an organisation or area has changed: for caches of register tables.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    async fn reload(&self, now: DateTime<Utc>) -> Result<(), RegistryError> {
+        let tree = Tree::load(self.records.read(), now).await?;
+        *self.tree.write() = Arc::new(tree);
+        self.version.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+}

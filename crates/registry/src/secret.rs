@@ -1,0 +1,36 @@
+//! Random secrets, and API tokens in particular.
+//!
+//! A token is 256 random bits, so its plain SHA-256 is as good as a slow hash: there is nothing
+//! to guess. Only the hash is kept.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::RegistryError;
+
+pub const SECRET_BYTES: usize = 32;
+/// What every token starts with, so that scanners of leaked text know one when they see it.
+pub const TOKEN_PREFIX: &str = "shujin_";
+
+/// From the operating system's generator.
+pub fn random<const N: usize>() -> Result<[u8; N], RegistryError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(RegistryError::Random)?;
+    Ok(bytes)
+}
+
+/// A new token's text: the only time that it is seen.
+pub(crate) fn new_token() -> Result<String, RegistryError> {
+    let secret = random::<SECRET_BYTES>()?;
+    Ok(format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(secret)))
+}
+
+/// What is kept of a token, in hex.
+pub(crate) fn token_hash(token: &str) -> String {
+    hex(&Sha256::digest(token.as_bytes()))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
