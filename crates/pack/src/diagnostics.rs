@@ -132,8 +132,12 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
+/// A wrong name that begins a known one, or the other way round, was probably meant as it, if it
+/// is at least this long.
+const PREFIX_CHARS_MIN: usize = 4;
+
 /// The known name nearest to a wrong one, if it is near enough to be what was meant: at most a
-/// third of its characters differ.
+/// third of its characters differ, or one begins with the other.
 pub(crate) fn nearest<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,
@@ -142,7 +146,13 @@ pub(crate) fn nearest<'a>(
     let distance_max = (wrong.chars().count() / 3).max(1);
     known
         .into_iter()
-        .map(|name| (distance(&wrong_lower, &name.to_lowercase()), name))
+        .map(|name| (name, name.to_lowercase()))
+        .map(|(name, lower)| {
+            let shorter = wrong_lower.chars().count().min(lower.chars().count());
+            let begins = lower.starts_with(&wrong_lower) || wrong_lower.starts_with(&lower);
+            let near = begins && shorter >= PREFIX_CHARS_MIN;
+            (if near { 1 } else { distance(&wrong_lower, &lower) }, name)
+        })
         .filter(|(distance, _)| *distance <= distance_max)
         .min()
         .map(|(_, name)| name)
@@ -175,6 +185,7 @@ mod tests {
     fn near_names_are_suggested_and_far_ones_are_not() {
         assert_eq!(nearest("observed_ta", ["observed_at", "site"]), Some("observed_at"));
         assert_eq!(nearest("Site", ["observed_at", "site"]), Some("site"));
+        assert_eq!(nearest("observed", ["observed_at", "site"]), Some("observed_at"));
         assert_eq!(nearest("colour", ["observed_at", "site"]), None);
         assert_eq!(nearest("ugm3", ["ug/m3", "mg/m3"]), Some("ug/m3"));
     }

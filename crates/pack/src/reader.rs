@@ -19,8 +19,13 @@ use crate::source::{Sites, SourceFile};
 pub(crate) type Faults = RefCell<Diagnostics>;
 
 /// Parses a file and hands its top table to `read`. Syntax faults are noted, all of them; a file
-/// with any is not read further, because what is left of it would only mislead.
-pub(crate) fn read_toml(file: &Arc<SourceFile>, faults: &Faults, read: impl FnOnce(&Table<'_>)) {
+/// with any is not read further, because what is left of it would only mislead. Says whether it
+/// was read.
+pub(crate) fn read_toml(
+    file: &Arc<SourceFile>,
+    faults: &Faults,
+    read: impl FnOnce(&Table<'_>),
+) -> bool {
     let (document, errors) = DeTable::parse_recoverable(&file.text);
     for error in &errors {
         let place = file.place(error.span().map_or(0, |span| span.start));
@@ -32,6 +37,7 @@ pub(crate) fn read_toml(file: &Arc<SourceFile>, faults: &Faults, read: impl FnOn
         read(&table);
         table.finish();
     }
+    errors.is_empty()
 }
 
 pub(crate) struct Table<'a> {
@@ -152,7 +158,10 @@ impl<'a> Table<'a> {
         if number.is_none() {
             self.fault(
                 Diagnostic::new(self.place(key), format!("`{key}` is out of range"))
-                    .expected(format!("{} to {}", range.start, range.end - 1))
+                    .expected(match range.end - 1 {
+                        last if last == range.start => format!("{last}"),
+                        last => format!("{} to {last}", range.start),
+                    })
                     .found(integer.as_str()),
             );
         }

@@ -91,9 +91,10 @@ impl Sites {
         let Some(body) = written.find(sql).filter(|_| !sql.is_empty()) else {
             return self.place(path);
         };
-        let line = sql.split('\n').nth(position.line as usize - 1).unwrap_or_default();
+        let line =
+            sql.split('\n').nth((position.line as usize).saturating_sub(1)).unwrap_or_default();
         let line_start = line.as_ptr() as usize - sql.as_ptr() as usize;
-        let before = line.char_indices().nth(position.column as usize - 1);
+        let before = line.char_indices().nth((position.column as usize).saturating_sub(1));
         let column = before.map_or(line.len(), |(at, _)| at);
         self.file.place(span.start + body + line_start + column)
     }

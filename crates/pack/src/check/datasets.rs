@@ -34,7 +34,7 @@ pub(super) fn check(draft: &Draft, names: &Names<'_>) {
         sharing(dataset, names);
         quality(dataset, names);
         let Contract { id, .. } = &dataset.value;
-        if !id.is_empty() && !governed.contains(id.as_str()) {
+        if !id.is_empty() && !draft.unread.policies && !governed.contains(id.as_str()) {
             names.fault(
                 Diagnostic::new(dataset.sites.place("id"), format!("`{id}` has no policy"))
                     .mend("without one nobody can read it: write one in policies/"),
@@ -43,12 +43,13 @@ pub(super) fn check(draft: &Draft, names: &Names<'_>) {
     }
 }
 
-fn head(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
+fn head(Sited { value, sites, .. }: &Sited<Contract>, names: &Names<'_>) {
     let note = |key: &str, fault: fn(crate::model::Place) -> Diagnostic| {
         names.fault(fault(sites.place(key)));
     };
     let parts: Vec<&str> = value.id.split('.').collect();
-    if !value.id.is_empty() && !(parts.len() == 2 && parts.iter().all(|part| plain_name(part))) {
+    let plain = parts.len() == 2 && parts.iter().all(|part| plain_name(part));
+    if !plain && !value.id.is_empty() {
         note("id", |place| {
             Diagnostic::new(place, "bad dataset id")
                 .expected("`domain.name` in small letters, digits and `_`")
@@ -59,11 +60,9 @@ fn head(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
                 .mend("choose another first part")
         });
     }
-    let organisations = names.organisations.iter().copied();
-    known("organisation", &value.owner, organisations, || sites.place("owner"), names);
+    names.organisation(&value.owner, || sites.place("owner"));
     for (index, related) in value.related.iter().enumerate() {
-        let place = || sites.place(&format!("related.{index}"));
-        known("dataset", related, names.datasets.keys().copied(), place, names);
+        names.dataset(related, || sites.place(&format!("related.{index}")));
     }
     if !value.published.is_empty() && value.published.parse::<NaiveDate>().is_err() {
         note("published", |place| {
@@ -81,7 +80,7 @@ fn head(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
     }
 }
 
-fn fields(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
+fn fields(Sited { value, sites, sound }: &Sited<Contract>, names: &Names<'_>) {
     let site = |index: usize, key: &str| sites.place(&format!("field.{index}.{key}"));
     unique(
         "field",
@@ -97,8 +96,8 @@ fn fields(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
             );
         }
         if let Some(unit) = &field.unit {
-            known("unit", unit, names.units.iter().copied(), || site(index, "unit"), names);
-            if !matches!(field.ty, FieldType::Integer | FieldType::Number) {
+            names.unit(unit, || site(index, "unit"));
+            if *sound && !matches!(field.ty, FieldType::Integer | FieldType::Number) {
                 names.fault(
                     Diagnostic::new(site(index, "unit"), format!("`{}` has a unit", field.name))
                         .expected("an integer or a number to measure")
@@ -107,7 +106,7 @@ fn fields(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
                 );
             }
         }
-        if !field.codes.is_empty() && word(field.ty) != "text" {
+        if *sound && !field.codes.is_empty() && field.ty != FieldType::Text {
             names.fault(
                 Diagnostic::new(site(index, "codes"), format!("`{}` is coded", field.name))
                     .expected("text")
@@ -159,7 +158,7 @@ fn aliases(value: &Contract, sites: &Sites, names: &Names<'_>) {
 }
 
 /// The fields that the contract gives a part to play.
-fn columns(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
+fn columns(Sited { value, sites, sound }: &Sited<Contract>, names: &Names<'_>) {
     let field_names = || value.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>();
     let field = |name: &str, path: &str| {
         known("field", name, field_names(), || sites.place(path), names);
@@ -193,11 +192,10 @@ fn columns(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
     }
     let typed = |part: &str, name: &Option<String>, wanted: &[FieldType]| {
         let Some(name) = name else { return };
-        let Some(found) = field(name, part).filter(|found| !wanted.contains(&found.ty)) else {
-            return;
-        };
+        let found = field(name, part).filter(|found| *sound && !wanted.contains(&found.ty));
+        let Some(found) = found else { return };
         names.fault(
-            Diagnostic::new(sites.place(part), format!("the {part} field `{name}` is none"))
+            Diagnostic::new(sites.place(part), format!("`{name}` cannot be the {part} field"))
                 .expected(wanted.iter().map(|ty| word(*ty)).collect::<Vec<_>>().join(" or "))
                 .found(word(found.ty)),
         );
@@ -218,7 +216,7 @@ fn columns(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
     }
 }
 
-fn sharing(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
+fn sharing(Sited { value, sites, .. }: &Sited<Contract>, names: &Names<'_>) {
     let sharing = &value.sharing;
     let unconditional = sharing.attribute == SharingAttribute::Unconditional;
     if !unconditional && sharing.legal_ground.zh.is_empty() {
@@ -246,7 +244,8 @@ fn sharing(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
     }
 }
 
-fn quality(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
+fn quality(dataset: &Sited<Contract>, names: &Names<'_>) {
+    let Sited { value, sites, .. } = dataset;
     unique(
         "quality rule",
         value
@@ -258,20 +257,22 @@ fn quality(Sited { value, sites }: &Sited<Contract>, names: &Names<'_>) {
     );
     for (index, rule) in value.quality.iter().enumerate() {
         let path = format!("quality.{index}.sql");
-        expression(&rule.sql, value, Scope::Row, &path, sites, names);
+        expression(&rule.sql, dataset, Scope::Row, sites, &path, names);
     }
 }
 
 /// Plans an expression over a dataset's rows and notes what is wrong with it, where it stands.
+/// Where the dataset's own fields are in doubt, so would be every fault found here.
 pub(super) fn expression(
     text: &str,
-    contract: &Contract,
+    Sited { value: contract, sound, .. }: &Sited<Contract>,
     scope: Scope,
-    path: &str,
     sites: &Sites,
+    path: &str,
     names: &Names<'_>,
 ) {
-    if text.is_empty() {
+    let fields: BTreeSet<&str> = contract.fields.iter().map(|field| field.name.as_str()).collect();
+    if text.is_empty() || !sound || fields.len() < contract.fields.len() {
         return;
     }
     for fault in sql::faults(&contract.arrow_schema(), text, scope).err().unwrap_or_default() {

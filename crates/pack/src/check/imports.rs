@@ -14,9 +14,8 @@ use crate::source::Sites;
 pub(super) fn check(draft: &Draft, names: &Names<'_>) {
     let imports = &draft.imports;
     unique("mapping", imports.iter().map(|m| (m.value.id.as_str(), m.sites.place("id"))), names);
-    for Sited { value, sites } in imports {
-        let datasets = names.datasets.keys().copied();
-        known("dataset", &value.dataset, datasets, || sites.place("dataset"), names);
+    for Sited { value, sites, .. } in imports {
+        names.dataset(&value.dataset, || sites.place("dataset"));
         let columns: BTreeSet<&str> = value.columns.iter().map(String::as_str).collect();
         if columns.is_empty() {
             names.fault(
@@ -28,9 +27,9 @@ pub(super) fn check(draft: &Draft, names: &Names<'_>) {
             let place = || sites.place(&format!("skip.{index}.column"));
             known("column", &skip.column, columns.iter().copied(), place, names);
         }
-        if let Some(contract) = names.datasets.get(value.dataset.as_str()) {
+        if let Some(dataset) = names.datasets.get(value.dataset.as_str()) {
             let groups = groups(value, sites, names);
-            let mapping = Mapping { value, sites, contract, columns, groups, names };
+            let mapping = Mapping { value, sites, dataset, columns, groups, names };
             mapping.values();
             mapping.wide();
             mapping.required();
@@ -38,11 +37,11 @@ pub(super) fn check(draft: &Draft, names: &Names<'_>) {
     }
 }
 
-/// The named groups of a wide mapping's pattern, noted where it is no pattern.
-fn groups(mapping: &ImportMapping, sites: &Sites, names: &Names<'_>) -> BTreeSet<String> {
-    let Shape::Wide { columns, .. } = &mapping.shape else { return BTreeSet::new() };
+/// The named groups of a wide mapping's pattern; `None`, and noted, where it is no pattern.
+fn groups(mapping: &ImportMapping, sites: &Sites, names: &Names<'_>) -> Option<BTreeSet<String>> {
+    let Shape::Wide { columns, .. } = &mapping.shape else { return Some(BTreeSet::new()) };
     match Regex::new(columns) {
-        Ok(pattern) => pattern.capture_names().flatten().map(str::to_owned).collect(),
+        Ok(pattern) => Some(pattern.capture_names().flatten().map(str::to_owned).collect()),
         Err(error) => {
             let reason = error.to_string();
             let reason = reason.lines().last().unwrap_or_default().trim();
@@ -52,7 +51,7 @@ fn groups(mapping: &ImportMapping, sites: &Sites, names: &Names<'_>) -> BTreeSet
                     .found(reason)
                     .mend("write it in Rust's regex syntax, in single quotes"),
             );
-            BTreeSet::new()
+            None
         }
     }
 }
@@ -60,9 +59,10 @@ fn groups(mapping: &ImportMapping, sites: &Sites, names: &Names<'_>) -> BTreeSet
 struct Mapping<'a> {
     value: &'a ImportMapping,
     sites: &'a Sites,
-    contract: &'a Contract,
+    dataset: &'a Sited<Contract>,
     columns: BTreeSet<&'a str>,
-    groups: BTreeSet<String>,
+    /// `None` where they are not known.
+    groups: Option<BTreeSet<String>>,
     names: &'a Names<'a>,
 }
 
@@ -72,14 +72,14 @@ impl Mapping<'_> {
     }
 
     fn fields(&self) -> Vec<&str> {
-        self.contract.fields.iter().map(|field| field.name.as_str()).collect()
+        self.dataset.value.fields.iter().map(|field| field.name.as_str()).collect()
     }
 
     fn values(&self) {
         for (name, source) in &self.value.values {
             let path = format!("values.{name}");
             known("field", name, self.fields(), || self.sites.place(&path), self.names);
-            let ty = self.contract.field(name).map(|field| field.ty);
+            let ty = self.dataset.value.field(name).map(|field| field.ty);
             match source {
                 ValueSource::Column(column) => self.column(column, &format!("{path}.column")),
                 ValueSource::Template(template) => {
@@ -87,7 +87,7 @@ impl Mapping<'_> {
                 }
                 ValueSource::Lookup { template, .. } => {
                     self.template(template, &format!("{path}.lookup"));
-                    if let Some(field) = self.contract.field(name) {
+                    if let Some(field) = self.dataset.value.field(name) {
                         self.lookup_codes(field, source, &path);
                     }
                 }
@@ -105,7 +105,7 @@ impl Mapping<'_> {
     }
 
     fn makes(&self, name: &str, ty: Option<FieldType>, wanted: FieldType, what: &str, path: &str) {
-        if let Some(ty) = ty.filter(|ty| *ty != wanted) {
+        if let Some(ty) = ty.filter(|ty| self.dataset.sound && *ty != wanted) {
             self.fault(
                 Diagnostic::new(self.sites.place(path), format!("`{name}` cannot take {what}"))
                     .expected(word(wanted))
@@ -143,8 +143,9 @@ impl Mapping<'_> {
                     .mend("write `{column}` or `{group}`"),
             ),
             Some(placeholders) => {
+                let Some(groups) = &self.groups else { return };
                 let known_names =
-                    || self.columns.iter().copied().chain(self.groups.iter().map(String::as_str));
+                    || self.columns.iter().copied().chain(groups.iter().map(String::as_str));
                 for name in placeholders {
                     if !known_names().any(|known| known == name) {
                         self.fault(
@@ -170,7 +171,7 @@ impl Mapping<'_> {
                     .mend("it takes the cell: remove it from the values"),
             );
         }
-        if self.contract.field(value).is_some_and(|field| field.ty == FieldType::Geometry) {
+        if self.dataset.value.field(value).is_some_and(|field| field.ty == FieldType::Geometry) {
             self.fault(
                 Diagnostic::new(place(), format!("`{value}` cannot take a cell")).found("geometry"),
             );
@@ -183,7 +184,7 @@ impl Mapping<'_> {
             Shape::Wide { value, .. } => Some(value),
             Shape::Rows => None,
         };
-        for field in self.contract.fields.iter().filter(|field| field.required) {
+        for field in self.dataset.value.fields.iter().filter(|field| field.required) {
             let made = self.value.values.contains_key(&field.name) || cell == Some(&field.name);
             if !made {
                 let place: Place = self.sites.place("id");

@@ -11,17 +11,19 @@ mod trees;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::Diagnostic;
-use crate::load::Draft;
+use crate::load::{Draft, Sited};
 use crate::model::{Contract, Place};
 use crate::reader::Faults;
 
 /// The names that definitions may refer to, and where faults go.
 pub(crate) struct Names<'a> {
+    draft: &'a Draft,
     pub units: BTreeSet<&'a str>,
     pub areas: BTreeSet<&'a str>,
     pub organisations: BTreeSet<&'a str>,
     pub roles: BTreeSet<&'a str>,
-    pub datasets: BTreeMap<&'a str, &'a Contract>,
+    /// The first of each id, where two have one.
+    pub datasets: BTreeMap<&'a str, &'a Sited<Contract>>,
     faults: &'a Faults,
 }
 
@@ -29,15 +31,55 @@ impl Names<'_> {
     fn fault(&self, diagnostic: Diagnostic) {
         self.faults.borrow_mut().push(diagnostic);
     }
+
+    /// Notes an organisation that is not there.
+    fn organisation(&self, id: &str, place: impl FnOnce() -> Place) {
+        if !self.draft.unread.organisations {
+            known("organisation", id, self.organisations.iter().copied(), place, self);
+        }
+    }
+
+    fn role(&self, id: &str, place: impl FnOnce() -> Place) {
+        if !self.draft.unread.roles {
+            known("role", id, self.roles.iter().copied(), place, self);
+        }
+    }
+
+    fn unit(&self, code: &str, place: impl FnOnce() -> Place) {
+        if !self.draft.unread.units {
+            known("unit", code, self.units.iter().copied(), place, self);
+        }
+    }
+
+    fn dataset(&self, id: &str, place: impl FnOnce() -> Place) {
+        if !self.draft.unread.datasets {
+            known("dataset", id, self.datasets.keys().copied(), place, self);
+        }
+    }
+
+    /// Codes are not misspelt names: the nearest one is another place, so none is suggested.
+    fn area(&self, code: &str, place: impl FnOnce() -> Place) {
+        if !self.draft.unread.areas && !code.is_empty() && !self.areas.contains(code) {
+            self.fault(
+                Diagnostic::new(place(), format!("unknown area `{code}`"))
+                    .mend("correct the code or add the area to areas.csv"),
+            );
+        }
+    }
 }
 
 pub(crate) fn check(draft: &Draft, faults: &Faults) {
+    let mut datasets = BTreeMap::new();
+    for dataset in &draft.datasets {
+        datasets.entry(dataset.value.id.as_str()).or_insert(dataset);
+    }
     let names = Names {
+        draft,
         units: draft.units.iter().map(|(code, _)| code.as_str()).collect(),
         areas: draft.areas.iter().map(|area| area.code.as_str()).collect(),
         organisations: draft.organisations.iter().map(|o| o.value.id.as_str()).collect(),
         roles: draft.roles.iter().map(|role| role.value.id.as_str()).collect(),
-        datasets: draft.datasets.iter().map(|d| (d.value.id.as_str(), &d.value)).collect(),
+        datasets,
         faults,
     };
     trees::areas(draft, &names);
@@ -71,14 +113,12 @@ fn known<'a>(
     among: impl IntoIterator<Item = &'a str> + Clone,
     place: impl FnOnce() -> Place,
     names: &Names<'_>,
-) -> bool {
-    let found = name.is_empty() || among.clone().into_iter().any(|known| known == name);
-    if !found {
+) {
+    if !name.is_empty() && !among.clone().into_iter().any(|known| known == name) {
         names.fault(
             Diagnostic::new(place(), format!("unknown {what} `{name}`")).suggest(name, among),
         );
     }
-    found
 }
 
 /// Names that are written in SQL without quotes: `air`, `observed_at`.

@@ -32,17 +32,11 @@ pub(super) fn check(draft: &Draft, names: &Names<'_>) {
     let mut open_to_all: BTreeMap<&str, &str> = BTreeMap::new();
     for policy in policies {
         let (value, sites) = (&policy.value, &policy.sites);
-        let datasets = names.datasets.keys().copied();
-        known("dataset", &value.dataset, datasets, || sites.place("dataset"), names);
+        names.dataset(&value.dataset, || sites.place("dataset"));
         match &value.applies {
-            Applies::Role(role) => {
-                let place = || sites.place("applies.role");
-                known("role", role, names.roles.iter().copied(), place, names);
-            }
+            Applies::Role(role) => names.role(role, || sites.place("applies.role")),
             Applies::Organisation(organisation) => {
-                let place = || sites.place("applies.organisation");
-                let ids = names.organisations.iter().copied();
-                known("organisation", organisation, ids, place, names);
+                names.organisation(organisation, || sites.place("applies.organisation"));
             }
             Applies::Owner | Applies::Everyone => {}
         }
@@ -56,17 +50,19 @@ pub(super) fn check(draft: &Draft, names: &Names<'_>) {
         if value.applies == Applies::Everyone {
             open_to_all.insert(&value.dataset, &value.id);
         }
-        if let Some(contract) = names.datasets.get(value.dataset.as_str()) {
-            shown(policy, contract, names);
+        if let Some(dataset) = names.datasets.get(value.dataset.as_str()) {
+            shown(policy, dataset, names);
         }
     }
 }
 
 /// What a policy shows of its dataset.
-fn shown(Sited { value, sites }: &Sited<Policy>, contract: &Contract, names: &Names<'_>) {
+fn shown(policy: &Sited<Policy>, dataset: &Sited<Contract>, names: &Names<'_>) {
+    let Sited { value, sites, .. } = policy;
+    let contract = &dataset.value;
     let fields: Vec<&str> = contract.fields.iter().map(|field| field.name.as_str()).collect();
     if let Some(filter) = &value.row_filter {
-        expression(filter, contract, Scope::Session, "row_filter", sites, names);
+        expression(filter, dataset, Scope::Session, sites, "row_filter", names);
     }
     for (index, name) in value.hidden.iter().enumerate() {
         let place = || sites.place(&format!("hidden.{index}"));
@@ -81,7 +77,7 @@ fn shown(Sited { value, sites }: &Sited<Policy>, contract: &Contract, names: &Na
     for (name, mask) in &value.masks {
         let place = || sites.place(&format!("masks.{name}"));
         known("field", name, fields.iter().copied(), place, names);
-        if let Some(field) = contract.field(name) {
+        if let Some(field) = contract.field(name).filter(|_| dataset.sound) {
             mask_fits(name, mask, field.ty, place, names);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Names, known, plain_name, unique};
+use super::{Names, plain_name, unique};
 use crate::codes::{AREA_CODE_DIGITS, area_prefix, credit_code_check, valid_credit_code};
 use crate::diagnostics::Diagnostic;
 use crate::load::Draft;
@@ -30,6 +30,7 @@ pub(super) fn areas(draft: &Draft, names: &Names<'_>) {
         match &area.parent {
             Some(parent) => match by_code.get(parent.as_str()) {
                 Some(parent) => below(area, parent, names),
+                None if draft.unread.areas => {}
                 None => names.fault(
                     Diagnostic::new(
                         area.place.clone(),
@@ -54,11 +55,11 @@ pub(super) fn areas(draft: &Draft, names: &Names<'_>) {
         );
     }
 
-    if let Some(city) = &draft.city {
+    if let Some(city) = draft.city.as_ref().filter(|_| !draft.unread.areas) {
         let code = city.value.code.as_str();
         if by_code.get(code).is_none_or(|area| area.level != AreaLevel::City) {
             names.fault(
-                Diagnostic::new(city.sites.place("city.code"), "the city is not among the areas")
+                Diagnostic::new(city.sites.place("code"), "the city is not among the areas")
                     .expected(format!("an area `{code}` of level city in areas.csv")),
             );
         }
@@ -140,10 +141,9 @@ pub(super) fn organisations(draft: &Draft, names: &Names<'_>) {
                     .expected("small letters, digits and `_`"),
             );
         }
-        known("area", &value.area, names.areas.iter().copied(), || sites.place("area"), names);
+        names.area(&value.area, || sites.place("area"));
         if let Some(parent) = &value.parent {
-            let ids = names.organisations.iter().copied();
-            known("organisation", parent, ids, || sites.place("parent"), names);
+            names.organisation(parent, || sites.place("parent"));
         }
         if let Some(code) = value.credit_code.as_deref().filter(|code| !valid_credit_code(code)) {
             let fault =

@@ -119,7 +119,8 @@ fn fields(table: &Table<'_>) -> Vec<Field> {
     fields
         .iter()
         .map(|field| {
-            let level = field.integer_if("level", 1..LEVEL_MAX + 1).unwrap_or(1);
+            let level_unwritten = if field.has("level") { LEVEL_MAX } else { 1 };
+            let level = field.integer_if("level", 1..LEVEL_MAX + 1).unwrap_or(level_unwritten);
             let read = Field {
                 name: field.text("name"),
                 ty: field.choice("type", &TYPES),

@@ -41,6 +41,20 @@ const UTC_OFFSET_MINUTES_MAX: i64 = 14 * 60;
 pub(crate) struct Sited<T> {
     pub value: T,
     pub sites: Sites,
+    /// Every part of it could be read. Where one could not, something stands in for it, and what
+    /// does not agree with the stand-in is not the author's mistake.
+    pub sound: bool,
+}
+
+/// Kinds of definitions of which a file could not be read. A name that is not there may be there.
+#[derive(Debug, Default)]
+pub(crate) struct Unread {
+    pub units: bool,
+    pub areas: bool,
+    pub organisations: bool,
+    pub roles: bool,
+    pub datasets: bool,
+    pub policies: bool,
 }
 
 /// All that was read, before it is known to hold together.
@@ -54,6 +68,7 @@ pub(crate) struct Draft {
     pub roles: Vec<Sited<Role>>,
     pub policies: Vec<Sited<Policy>>,
     pub imports: Vec<Sited<ImportMapping>>,
+    pub unread: Unread,
 }
 
 /// Loads and checks a pack. An error lists every mistake found in one run, in order of place.
@@ -85,50 +100,70 @@ fn values<T>(sited: Vec<Sited<T>>) -> Vec<T> {
 
 fn read(dir: &Path, faults: &Faults) -> Draft {
     let mut draft = Draft::default();
-    if let Some(file) = open(dir, "pack.toml", faults) {
-        read_toml(&file, faults, |table| read_city(table, &mut draft));
+    draft.unread.units = !file(dir, "pack.toml", faults, |table| read_city(table, &mut draft));
+    match open(dir, "areas.csv", faults).and_then(|file| areas::read(&file, faults)) {
+        Some(areas) => draft.areas = areas,
+        None => draft.unread.areas = true,
     }
-    if let Some(file) = open(dir, "areas.csv", faults) {
-        draft.areas = areas::read(&file, faults);
-    }
-    if let Some(file) = open(dir, "organisations.toml", faults) {
-        read_toml(&file, faults, |table| {
-            each(table, "organisation", &mut draft.organisations, rules::organisation);
-        });
-    }
-    if let Some(file) = open(dir, "roles.toml", faults) {
-        read_toml(&file, faults, |table| each(table, "role", &mut draft.roles, rules::role));
-    }
-    for file in folder(dir, "datasets", faults) {
-        read_toml(&file, faults, |table| {
-            draft.datasets.push(Sited { value: datasets::contract(table), sites: table.sites() });
-        });
-    }
-    for file in folder(dir, "policies", faults) {
-        read_toml(&file, faults, |table| each(table, "policy", &mut draft.policies, rules::policy));
-    }
-    for file in folder(dir, "imports", faults) {
-        read_toml(&file, faults, |table| {
-            each(table, "mapping", &mut draft.imports, imports::mapping);
-        });
-    }
+    let Draft { organisations, roles, datasets, policies, imports, unread, .. } = &mut draft;
+    unread.organisations = !file(dir, "organisations.toml", faults, |table| {
+        each(table, "organisation", organisations, faults, rules::organisation);
+    });
+    unread.roles = !file(dir, "roles.toml", faults, |table| {
+        each(table, "role", roles, faults, rules::role);
+    });
+    unread.datasets = !folder(dir, "datasets", faults, |table| {
+        one(table, datasets, faults, datasets::contract);
+    });
+    unread.policies = !folder(dir, "policies", faults, |table| {
+        each(table, "policy", policies, faults, rules::policy);
+    });
+    folder(dir, "imports", faults, |table| {
+        each(table, "mapping", imports, faults, imports::mapping);
+    });
     draft
 }
 
-fn each<T>(table: &Table<'_>, key: &str, into: &mut Vec<Sited<T>>, read: impl Fn(&Table<'_>) -> T) {
+/// Reads each table of a list as one definition.
+fn each<T>(
+    table: &Table<'_>,
+    key: &str,
+    into: &mut Vec<Sited<T>>,
+    faults: &Faults,
+    read: impl Fn(&Table<'_>) -> T,
+) {
     for item in table.tables(key) {
-        into.push(Sited { value: read(&item), sites: item.sites() });
+        one(&item, into, faults, &read);
         item.finish();
     }
+}
+
+/// Reads a table as one definition.
+fn one<T>(
+    table: &Table<'_>,
+    into: &mut Vec<Sited<T>>,
+    faults: &Faults,
+    read: impl Fn(&Table<'_>) -> T,
+) {
+    let before = faults.borrow().count();
+    let value = read(table);
+    let sound = faults.borrow().count() == before;
+    into.push(Sited { value, sites: table.sites(), sound });
+}
+
+/// Reads one file that every pack has; says whether it could.
+fn file(dir: &Path, name: &str, faults: &Faults, read: impl FnOnce(&Table<'_>)) -> bool {
+    open(dir, name, faults).is_some_and(|file| read_toml(&file, faults, read))
 }
 
 fn open(dir: &Path, name: &str, faults: &Faults) -> Option<Arc<SourceFile>> {
     SourceFile::read(dir, name).map_err(|fault| faults.borrow_mut().push(fault)).ok()
 }
 
-/// The folder's TOML files by name; none where there is no such folder.
-fn folder(dir: &Path, name: &str, faults: &Faults) -> Vec<Arc<SourceFile>> {
-    let Ok(entries) = std::fs::read_dir(dir.join(name)) else { return Vec::new() };
+/// Reads the folder's TOML files by name, none where there is no such folder; says whether it
+/// could read all of them.
+fn folder(dir: &Path, name: &str, faults: &Faults, mut read: impl FnMut(&Table<'_>)) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir.join(name)) else { return true };
     let mut files: Vec<String> = entries
         .filter_map(Result::ok)
         .filter_map(|entry| entry.file_name().into_string().ok())
@@ -143,9 +178,13 @@ fn folder(dir: &Path, name: &str, faults: &Faults) -> Vec<Arc<SourceFile>> {
                 .expected(format!("at most {FOLDER_FILES_MAX}"))
                 .found(files.len().to_string()),
         );
-        files.clear();
+        return false;
     }
-    files.iter().filter_map(|file| open(dir, file, faults)).collect()
+    let mut whole = true;
+    for name in &files {
+        whole &= file(dir, name, faults, &mut read);
+    }
+    whole
 }
 
 fn read_city(table: &Table<'_>, draft: &mut Draft) {
@@ -168,5 +207,5 @@ fn read_city(table: &Table<'_>, draft: &mut Draft) {
         place: city.own_place(),
     };
     city.finish();
-    draft.city = Some(Sited { value, sites: city.sites() });
+    draft.city = Some(Sited { value, sites: city.sites(), sound: true });
 }

@@ -22,170 +22,38 @@ use datafusion::logical_expr::{
     Volatility, WindowUDF,
 };
 
-use super::Scope;
+use super::{Scope, points};
 use crate::codes;
 
-const SCALAR: &[&str] = &[
+const SCALAR: [&str; 5] = [
     // Choice and nulls.
-    "coalesce",
-    "greatest",
-    "least",
-    "nullif",
-    "nvl",
-    "nvl2",
+    "coalesce greatest least nullif nvl nvl2",
     // Numbers.
-    "abs",
-    "acos",
-    "acosh",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "cbrt",
-    "ceil",
-    "cos",
-    "cosh",
-    "cot",
-    "degrees",
-    "exp",
-    "floor",
-    "gcd",
-    "isnan",
-    "iszero",
-    "lcm",
-    "ln",
-    "log",
-    "log10",
-    "log2",
-    "nanvl",
-    "pi",
-    "power",
-    "radians",
-    "round",
-    "signum",
-    "sin",
-    "sinh",
-    "sqrt",
-    "tan",
-    "tanh",
-    "trunc",
+    "abs acos acosh asin asinh atan atan2 atanh cbrt ceil cos cosh cot degrees exp floor gcd \
+     isnan iszero lcm ln log log10 log2 nanvl pi power radians round signum sin sinh sqrt tan \
+     tanh trunc",
     // Times.
-    "current_date",
-    "date_bin",
-    "date_part",
-    "date_trunc",
-    "from_unixtime",
-    "make_date",
-    "now",
-    "to_char",
-    "to_date",
-    "to_local_time",
-    "to_timestamp",
-    "to_timestamp_micros",
-    "to_timestamp_millis",
-    "to_timestamp_seconds",
-    "to_unixtime",
+    "current_date date_bin date_part date_trunc from_unixtime make_date now to_char to_date \
+     to_local_time to_timestamp to_timestamp_micros to_timestamp_millis to_timestamp_seconds \
+     to_unixtime",
     // Texts.
-    "ascii",
-    "bit_length",
-    "btrim",
-    "character_length",
-    "chr",
-    "concat",
-    "concat_ws",
-    "contains",
-    "ends_with",
-    "find_in_set",
-    "initcap",
-    "left",
-    "levenshtein",
-    "lower",
-    "ltrim",
-    "octet_length",
-    "overlay",
-    "regexp_count",
-    "regexp_instr",
-    "regexp_like",
-    "regexp_match",
-    "regexp_replace",
-    "replace",
-    "reverse",
-    "right",
-    "rtrim",
-    "split_part",
-    "starts_with",
-    "strpos",
-    "substr",
-    "substr_index",
-    "to_hex",
-    "translate",
-    "upper",
+    "ascii bit_length btrim character_length chr concat concat_ws contains ends_with find_in_set \
+     initcap left levenshtein lower ltrim octet_length overlay regexp_count regexp_instr \
+     regexp_like regexp_match regexp_replace replace reverse right rtrim split_part starts_with \
+     strpos substr substr_index to_hex translate upper",
     // Lists, whose length is that of what is already there.
-    "array_distinct",
-    "array_element",
-    "array_has",
-    "array_has_all",
-    "array_has_any",
-    "array_length",
-    "array_max",
-    "array_min",
-    "array_position",
-    "array_slice",
-    "array_sort",
-    "array_to_string",
-    "cardinality",
-    "make_array",
-    "string_to_array",
+    "array_distinct array_element array_has array_has_all array_has_any array_length array_max \
+     array_min array_position array_slice array_sort array_to_string cardinality make_array \
+     string_to_array",
 ];
 
-const AGGREGATE: &[&str] = &[
-    "approx_distinct",
-    "approx_median",
-    "approx_percentile_cont",
-    "array_agg",
-    "avg",
-    "bool_and",
-    "bool_or",
-    "corr",
-    "count",
-    "covar_pop",
-    "covar_samp",
-    "first_value",
-    "grouping",
-    "last_value",
-    "max",
-    "median",
-    "min",
-    "nth_value",
-    "percentile_cont",
-    "regr_avgx",
-    "regr_avgy",
-    "regr_count",
-    "regr_intercept",
-    "regr_r2",
-    "regr_slope",
-    "stddev",
-    "stddev_pop",
-    "string_agg",
-    "sum",
-    "var",
-    "var_pop",
-];
+const AGGREGATE: &str = "approx_distinct approx_median approx_percentile_cont array_agg avg \
+    bool_and bool_or corr count covar_pop covar_samp first_value grouping last_value max median \
+    min nth_value percentile_cont regr_avgx regr_avgy regr_count regr_intercept regr_r2 \
+    regr_slope stddev stddev_pop string_agg sum var var_pop";
 
-const WINDOW: &[&str] = &[
-    "cume_dist",
-    "dense_rank",
-    "first_value",
-    "lag",
-    "last_value",
-    "lead",
-    "nth_value",
-    "ntile",
-    "percent_rank",
-    "rank",
-    "row_number",
-];
+const WINDOW: &str = "cume_dist dense_rank first_value lag last_value lead nth_value ntile \
+    percent_rank rank row_number";
 
 /// The functions that SQL may call, session functions apart.
 #[derive(Debug, Clone)]
@@ -196,24 +64,31 @@ pub struct Functions {
 }
 
 static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
-    let allowed: BTreeSet<&str> = SCALAR.iter().copied().collect();
+    let allowed = |names: &'static str| names.split_whitespace().collect::<BTreeSet<_>>();
+    let scalar_allowed: BTreeSet<&str> = SCALAR.into_iter().flat_map(allowed).collect();
     let mut scalar: Vec<_> = SessionStateDefaults::default_scalar_functions()
         .into_iter()
-        .filter(|function| allowed.contains(function.name()))
+        .filter(|function| scalar_allowed.contains(function.name()))
         .collect();
     let spatial = spatial_state();
-    scalar.extend(distinct(spatial.scalar_functions().values(), |f| f.name()));
+    let own = points::functions();
+    let shadowed = |name: &str| own.iter().any(|function| function.name() == name);
+    let spatial_scalar = distinct(spatial.scalar_functions().values(), |f| f.name());
+    scalar.extend(spatial_scalar.into_iter().filter(|function| !shadowed(function.name())));
+    scalar.extend(own);
     scalar.extend(CODE_FUNCTIONS.map(|function| Arc::new(ScalarUDF::from(function.build()))));
 
+    let aggregate_allowed = allowed(AGGREGATE);
     let mut aggregate: Vec<_> = SessionStateDefaults::default_aggregate_functions()
         .into_iter()
-        .filter(|function| AGGREGATE.contains(&function.name()))
+        .filter(|function| aggregate_allowed.contains(function.name()))
         .collect();
     aggregate.extend(distinct(spatial.aggregate_functions().values(), |f| f.name()));
 
+    let window_allowed = allowed(WINDOW);
     let window = SessionStateDefaults::default_window_functions()
         .into_iter()
-        .filter(|function| WINDOW.contains(&function.name()))
+        .filter(|function| window_allowed.contains(function.name()))
         .collect();
     Functions { scalar, aggregate, window }
 });

@@ -10,6 +10,7 @@
 
 mod functions;
 mod plan;
+mod points;
 mod types;
 
 pub use functions::{

@@ -19,7 +19,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::types::{mismatch, names, word};
-use super::{EXPRESSION_CHARS_MAX, Scope, planning_state};
+use super::{EXPRESSION_CHARS_MAX, SESSION_FUNCTIONS, Scope, planning_state};
 use crate::diagnostics::nearest;
 use crate::model::Contract;
 
@@ -123,9 +123,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn plan(&self, expr: SqlExpr) -> Result<Expr, DataFusionError> {
         let expr = ExprWithAlias { expr, alias: None };
-        let planned = self.state.create_logical_expr_from_sql_expr(expr, &self.df_schema)?;
-        planned.get_type(&self.df_schema)?;
-        Ok(planned)
+        self.state.create_logical_expr_from_sql_expr(expr, &self.df_schema)
     }
 
     fn predicate(&self, expr: SqlExpr) -> Result<Expr, SqlFault> {
@@ -228,6 +226,13 @@ impl Names<'_> {
             );
             return;
         }
+        if SESSION_FUNCTIONS.iter().any(|function| function.name == name) {
+            self.faults.push(
+                SqlFault::new(position, format!("`{name}` asks who reads, which no row knows"))
+                    .mend("use it in a policy's row filter"),
+            );
+            return;
+        }
         let fault = SqlFault::new(position, format!("unknown or disallowed function `{name}`"));
         let known = state.scalar_functions().keys().map(String::as_str);
         self.faults.push(match nearest(&name, known) {
@@ -247,14 +252,19 @@ impl Visitor for Types<'_> {
 
     fn post_visit_expr(&mut self, expr: &SqlExpr) -> ControlFlow<SqlFault> {
         let position = position(expr);
-        match self.planner.plan(expr.clone()) {
+        let schema = &self.planner.df_schema;
+        let planned = match self.planner.plan(expr.clone()) {
+            Ok(planned) => planned,
+            Err(error) => return ControlFlow::Break(plan_fault(position, &error)),
+        };
+        if let Some(found) = mismatch(&planned, schema) {
+            return ControlFlow::Break(
+                SqlFault::new(position, found.problem).types(found.expected, found.found),
+            );
+        }
+        match planned.get_type(schema) {
+            Ok(_) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(plan_fault(position, &error)),
-            Ok(planned) => match mismatch(&planned, &self.planner.df_schema) {
-                Some(found) => ControlFlow::Break(
-                    SqlFault::new(position, found.problem).types(found.expected, found.found),
-                ),
-                None => ControlFlow::Continue(()),
-            },
         }
     }
 }
@@ -272,14 +282,15 @@ fn position_of(location: Location) -> Option<SqlPosition> {
 /// The parser writes its position into the message: `… at Line: 1, Column: 5`.
 fn syntax_fault(error: &DataFusionError) -> SqlFault {
     let message = one_line(error);
-    let Some((problem, place)) = message.rsplit_once(" at Line: ") else {
-        return SqlFault::new(None, format!("bad syntax: {message}"));
-    };
+    let (problem, place) = message.rsplit_once(" at Line: ").unwrap_or((&message, ""));
     let position = place.split_once(", Column: ").and_then(|(line, column)| {
         let digits: String = column.chars().take_while(char::is_ascii_digit).collect();
         Some(SqlPosition { line: line.parse().ok()?, column: digits.parse().ok()? })
     });
     match problem.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) {
+        Some((expected, "EOF")) => {
+            SqlFault::new(position, "bad syntax").types(format!("`{expected}`"), "the end")
+        }
         Some((expected, found)) => {
             SqlFault::new(position, "bad syntax").types(expected, format!("`{found}`"))
         }
@@ -296,17 +307,23 @@ fn plan_fault(position: Option<SqlPosition>, error: &DataFusionError) -> SqlFaul
         .split_once("argument types '")
         .and_then(|(_, rest)| rest.split_once("'. "))
         .and_then(|(call, _)| call.split_once('('));
-    match call {
-        Some((name, arguments)) => SqlFault::new(
-            position,
-            format!(
-                "`{name}` does not take ({}",
-                arguments.to_lowercase().replace("binary", "geometry").replace("utf8", "text")
-            ),
-        )
-        .mend("give it arguments of the types that it takes"),
-        None => SqlFault::new(position, message),
-    }
+    let Some((name, arguments)) = call else { return SqlFault::new(position, message) };
+    let arguments: Vec<&str> = arguments
+        .trim_end_matches(')')
+        .split(", ")
+        .map(|ty| match ty {
+            "Utf8" | "Utf8View" | "LargeUtf8" => "text",
+            "Int64" => "integer",
+            "Float64" => "number",
+            "Boolean" => "boolean",
+            "Binary" => "geometry",
+            "Date32" => "date",
+            ty if ty.starts_with("Timestamp") => "timestamp",
+            ty => ty,
+        })
+        .collect();
+    SqlFault::new(position, format!("`{name}` does not take ({})", arguments.join(", ")))
+        .mend("give it arguments of the types that it takes")
 }
 
 /// DataFusion's message without its prefixes, hints about its own settings and line breaks.

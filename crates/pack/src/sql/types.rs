@@ -64,7 +64,7 @@ pub(super) fn mismatch(expr: &Expr, schema: &DFSchema) -> Option<Mismatch> {
         Expr::BinaryExpr(binary) => match binary.op {
             Operator::And | Operator::Or => [&binary.left, &binary.right]
                 .into_iter()
-                .find_map(|side| must_be(side, Family::Boolean, "boolean", &binary.op, schema)),
+                .find_map(|side| must_be(side, Family::Boolean, "boolean", binary.op, schema)),
             Operator::LikeMatch
             | Operator::ILikeMatch
             | Operator::NotLikeMatch
@@ -75,7 +75,7 @@ pub(super) fn mismatch(expr: &Expr, schema: &DFSchema) -> Option<Mismatch> {
             | Operator::RegexNotIMatch
             | Operator::StringConcat => [&binary.left, &binary.right]
                 .into_iter()
-                .find_map(|side| must_be(side, Family::Text, "text", &binary.op, schema)),
+                .find_map(|side| must_be(side, Family::Text, "text", binary.op, schema)),
             Operator::Eq
             | Operator::NotEq
             | Operator::Lt
@@ -86,7 +86,7 @@ pub(super) fn mismatch(expr: &Expr, schema: &DFSchema) -> Option<Mismatch> {
             | Operator::IsNotDistinctFrom => compared(&binary.left, &binary.right, schema),
             op if op.is_numerical_operators() => [&binary.left, &binary.right]
                 .into_iter()
-                .find_map(|side| must_count(side, &op, schema)),
+                .find_map(|side| must_count(side, op, schema)),
             _ => None,
         },
         Expr::Not(inner) => must_be(inner, Family::Boolean, "boolean", "NOT", schema),

@@ -1,4 +1,6 @@
-//! The pack's tests that need files: the real city, and one small pack made wrong in many ways.
+//! The pack as a whole: the real city, one small pack made wrong in many ways, and the functions
+//! that SQL may call, run.
 
 mod chengdu;
 mod mistakes;
+mod sql;

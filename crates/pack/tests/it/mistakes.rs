@@ -118,3 +118,58 @@ fn apply(script: &str, dir: &Path) {
         }
     }
 }
+
+/// Rounds of random damage; a round loads the pack once.
+const DAMAGE_ROUNDS: u32 = 150;
+
+/// Whatever becomes of a pack's files, the checker answers, and points into them.
+#[test]
+fn damage_is_told_and_never_panics() {
+    let mut files = Vec::new();
+    list(&tests().join("base"), &mut files);
+    files.sort();
+    let mut seed = 0x5eed_u64;
+    let mut random = |below: usize| {
+        // xorshift64: the same damage on every run.
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % below.max(1) as u64).unwrap()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..DAMAGE_ROUNDS {
+        copy(&tests().join("base"), dir.path());
+        let file = &files[random(files.len())];
+        let path = dir.path().join(file.strip_prefix(tests().join("base")).unwrap());
+        let text: Vec<char> = fs::read_to_string(&path).unwrap().chars().collect();
+        let at = random(text.len());
+        let marks: Vec<char> = "\"'{}[]=,.\n #锦\u{0}-9a(".chars().collect();
+        let damaged: String = match random(4) {
+            0 => text[..at].iter().collect(),
+            1 => text[..at].iter().chain(&text[(at + 1 + random(20)).min(text.len())..]).collect(),
+            2 => {
+                text[..at].iter().chain(&[marks[random(marks.len())]]).chain(&text[at..]).collect()
+            }
+            _ => text[..at].iter().chain(&text[random(at)..]).collect(),
+        };
+        fs::write(&path, &damaged).unwrap();
+        let Err(faults) = pack::load(dir.path()) else { continue };
+        assert!(!faults.is_empty(), "round {round}");
+        for fault in &faults {
+            let told = fs::read_to_string(dir.path().join(&*fault.place.file)).unwrap();
+            let lines = u32::try_from(told.split('\n').count()).unwrap();
+            assert!((1..=lines).contains(&fault.place.line), "round {round}: {fault}");
+            assert!(fault.place.column >= 1, "round {round}: {fault}");
+        }
+    }
+}
+
+fn list(dir: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        match entry.file_type().unwrap().is_dir() {
+            true => list(&entry.path(), files),
+            false => files.push(entry.path()),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The registry of functions runs: what plans here is what the catalogue executes.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Float64Type;
+use datafusion::prelude::SessionContext;
+use pack::sql::{Scope, functions, planning_state};
+
+async fn answer(sql: &str) -> RecordBatch {
+    let context = SessionContext::new_with_state(planning_state(Scope::Row).clone());
+    let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
+    batches.into_iter().next().unwrap()
+}
+
+async fn number(sql: &str) -> Option<f64> {
+    let batch = answer(sql).await;
+    let column = batch.column(0).as_primitive::<Float64Type>();
+    column.is_valid(0).then(|| column.value(0))
+}
+
+#[tokio::test]
+async fn points_come_in_every_form() {
+    let text = "st_geomfromtext('POINT(104.06 30.67)')";
+    assert_eq!(number(&format!("SELECT st_x({text})")).await, Some(104.06));
+    assert_eq!(number(&format!("SELECT st_y(st_asbinary({text}))")).await, Some(30.67));
+    assert_eq!(number("SELECT st_x(st_point(104.06, 30.67))").await, Some(104.06));
+    assert_eq!(number("SELECT st_x(st_geomfromtext('LINESTRING(0 0, 1 1)'))").await, None);
+    let metres =
+        number(&format!("SELECT st_distancesphere({text}, st_point(104.06, 31.67))")).await;
+    assert!((metres.unwrap() - 111_195.08).abs() < 0.1);
+}
+
+#[tokio::test]
+async fn codes_are_checked_in_sql() {
+    let batch = answer(
+        "SELECT valid_credit_code('91330100799655058B'), valid_identity_number('1'),
+                valid_area_code(NULL), area_prefix('510104000000')",
+    )
+    .await;
+    assert!(batch.column(0).as_boolean().value(0));
+    assert!(!batch.column(1).as_boolean().value(0));
+    assert!(batch.column(2).is_null(0));
+    assert_eq!(batch.column(3).as_string::<i32>().value(0), "510104");
+}
+
+/// Names that must never come in with a new version of a library.
+#[test]
+fn what_is_out_stays_out() {
+    let scalar: Vec<&str> = functions().scalar.iter().map(|function| function.name()).collect();
+    for out in [
+        "arrow_cast",
+        "array_repeat",
+        "array_resize",
+        "generate_series",
+        "input_file_name",
+        "lpad",
+        "random",
+        "range",
+        "repeat",
+        "rpad",
+        "uuid",
+        "version",
+    ] {
+        assert!(!scalar.contains(&out), "{out}");
+    }
+    for wanted in ["st_distance", "st_within", "st_intersects", "st_area", "date_trunc", "lower"] {
+        assert!(scalar.contains(&wanted), "{wanted}");
+    }
+    let state = planning_state(Scope::Row);
+    assert!(state.table_functions().is_empty());
+}
