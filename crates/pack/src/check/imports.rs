@@ -11,6 +11,9 @@ use crate::load::{Draft, Sited};
 use crate::model::{Contract, Field, FieldType, ImportMapping, Place, Shape, ValueSource};
 use crate::source::Sites;
 
+/// How a placeholder may be written: `{column|integer}` is a number without its decimals.
+const FORMS: [&str; 1] = ["integer"];
+
 pub(super) fn check(draft: &Draft, names: &Names<'_>) {
     let imports = &draft.imports;
     unique("mapping", imports.iter().map(|m| (m.value.id.as_str(), m.sites.place("id"))), names);
@@ -146,7 +149,17 @@ impl Mapping<'_> {
                 let Some(groups) = &self.groups else { return };
                 let known_names =
                     || self.columns.iter().copied().chain(groups.iter().map(String::as_str));
-                for name in placeholders {
+                for placeholder in placeholders {
+                    let (name, form) = placeholder.split_once('|').unwrap_or((placeholder, ""));
+                    if !form.is_empty() && !FORMS.contains(&form) {
+                        self.fault(
+                            Diagnostic::new(
+                                self.sites.place(path),
+                                format!("unknown form `{form}` of `{name}`"),
+                            )
+                            .suggest(form, FORMS),
+                        );
+                    }
                     if !known_names().any(|known| known == name) {
                         self.fault(
                             Diagnostic::new(

@@ -162,9 +162,7 @@ pub(super) fn organisations(draft: &Draft, names: &Names<'_>) {
         }
     }
     if let Some(city) = &draft.city {
-        let ids = names.organisations.iter().copied();
-        let place = || city.sites.place("city.operator");
-        known("organisation", &city.value.operator, ids, place, names);
+        names.organisation(&city.value.operator, || city.sites.place("operator"));
     }
     let parents = organisations.iter().map(|o| (o.value.id.as_str(), o.value.parent.as_deref()));
     for id in cycles(parents) {
