@@ -9,12 +9,16 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
+use arrow::compute::kernels::concat_elements::concat_elements_utf8;
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, exec_err};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
+use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::{LimitKind, SqlError};
 
@@ -179,5 +183,67 @@ impl ScalarUDFImpl for Bounded {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         self.check(&args)?;
         self.inner.invoke_with_args(args)
+    }
+}
+
+/// Plans `a || b` of texts as a bounded function: as an operator it could double a text in each
+/// of a hundred subqueries.
+#[derive(Debug)]
+pub(super) struct JoinText;
+
+impl ExprPlanner for JoinText {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let list = |side: &Expr| {
+            let found = side.get_type(schema);
+            found.is_ok_and(|found| found.is_nested())
+        };
+        if expr.op != BinaryOperator::StringConcat || list(&expr.left) || list(&expr.right) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let join = ScalarUDF::from(Join { signature: Signature::any(2, Volatility::Immutable) });
+        Ok(PlannerResult::Planned(join.call(vec![expr.left, expr.right])))
+    }
+}
+
+/// The name that no statement can call, since it is no identifier.
+pub(super) const JOIN_TEXT: &str = "||";
+
+/// `||`: null where either side is.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Join {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Join {
+    fn name(&self) -> &str {
+        JOIN_TEXT
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _args: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let sizes = args.args.iter().map(|arg| lengths(arg, args.number_rows));
+        let sizes = sizes.collect::<Result<Vec<_>>>()?;
+        let made = sizes.iter().flatten().copied().sum_capped();
+        if made > TEXT_BYTES_MAX {
+            return over(format!("|| would make {made} bytes, at most {TEXT_BYTES_MAX} allowed"));
+        }
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let [left, right] = arrays.as_slice() else {
+            return exec_err!("|| takes two texts");
+        };
+        let (left, right) = (cast(left, &DataType::Utf8)?, cast(right, &DataType::Utf8)?);
+        let joined = concat_elements_utf8(left.as_string::<i32>(), right.as_string::<i32>())?;
+        Ok(ColumnarValue::Array(Arc::new(joined)))
     }
 }

@@ -19,7 +19,7 @@ use datafusion::functions_aggregate::count::count;
 use datafusion::logical_expr::{Aggregate, Expr, Filter, LogicalPlan, Projection, TableScan, lit};
 
 use super::SqlError;
-use super::functions::ROW_REVEALING_AGGREGATES;
+use super::functions::GROUP_AGGREGATES;
 use super::governed::GovernedTable;
 
 /// Puts the rule into the plan, or says why the plan cannot keep it.
@@ -147,7 +147,7 @@ fn aggregated_columns(call: &Expr, input: &LogicalPlan, k: u32) -> Result<Vec<Co
         return refuse(format!("only aggregates are allowed in groups of at least {k} rows"));
     };
     let name = call.func.name();
-    if ROW_REVEALING_AGGREGATES.contains(&name) {
+    if !GROUP_AGGREGATES.contains(&name) {
         return refuse(format!(
             "{name} gives back values of single rows, and this dataset is answered in groups of \
              at least {k}; use count, sum, avg or stddev"

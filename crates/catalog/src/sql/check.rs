@@ -8,6 +8,7 @@ use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan, WindowFunctionDefinition};
 
+use super::bounded::JOIN_TEXT;
 use super::functions::Functions;
 use super::{LimitKind, Limits, SqlError};
 
@@ -91,7 +92,9 @@ impl Checker<'_> {
             | Expr::OuterReferenceColumn(..)
             | Expr::Unnest(_) => return Ok(()),
             Expr::ScalarFunction(call) => {
-                return self.listed(self.functions.scalar.contains_key(call.name()), call.name());
+                let name = call.name();
+                let known = name == JOIN_TEXT || self.functions.scalar.contains_key(name);
+                return self.listed(known, name);
             }
             Expr::AggregateFunction(call) => {
                 let name = call.func.name();

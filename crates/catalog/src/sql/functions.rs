@@ -1,216 +1,62 @@
-//! The functions that SQL from people may call: a list of names, not a list of exclusions, so
-//! that a function which a new DataFusion brings is closed until somebody has looked at it.
+//! The functions that SQL from people may call: the pack's registry, which rules are written in,
+//! and some more that only make sense in queries.
 //!
-//! Left out on purpose: whatever tells of files, settings or the machine (`input_file_name`,
-//! `file_row_index`, `version`), what turns a type into another behind the planner's back
-//! (`arrow_cast`, `with_metadata`), array makers whose size an argument decides (`range`,
-//! `array_repeat`, `array_resize`), and higher-order functions.
+//! It is a list of names, not a list of exclusions, so that a function which a new DataFusion
+//! brings is closed until somebody has looked at it. Whatever tells of files, settings or the
+//! machine stays out (`input_file_name`, `version`), and so do array makers whose size an argument
+//! decides and higher-order functions. Text functions that can make much out of little are in, with
+//! a bound ([`bounded`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::execution::FunctionRegistry;
-use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
-use datafusion::prelude::SessionContext;
 
-use super::bounded;
+use super::{bounded, geo};
 
-const SCALAR: &[&str] = &[
-    // Numbers.
-    "abs",
-    "acos",
-    "acosh",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "cbrt",
-    "ceil",
-    "cos",
-    "cosh",
-    "cot",
-    "degrees",
-    "exp",
-    "floor",
-    "gcd",
-    "isnan",
-    "iszero",
-    "lcm",
-    "ln",
-    "log",
-    "log10",
-    "log2",
-    "nanvl",
-    "pi",
-    "power",
-    "radians",
-    "random",
-    "round",
-    "signum",
-    "sin",
-    "sinh",
-    "sqrt",
-    "tan",
-    "tanh",
-    "trunc", // Text.
-    "ascii",
-    "bit_length",
-    "btrim",
-    "character_length",
-    "chr",
-    "concat",
-    "concat_ws",
-    "contains",
-    "ends_with",
-    "find_in_set",
+/// Scalar functions beside those of [`pack::sql::functions`].
+const QUERY_SCALAR: &[&str] = &[
+    "array_append",
+    "array_concat",
+    "array_has_all",
+    "arrow_typeof",
+    "current_time",
+    "decode",
+    "empty",
+    "encode",
+    "get_field",
     "initcap",
-    "left",
-    "levenshtein",
-    "lower",
     "lpad",
-    "ltrim",
     "md5",
-    "octet_length",
-    "overlay",
-    "regexp_count",
-    "regexp_instr",
-    "regexp_like",
-    "regexp_match",
-    "regexp_replace",
+    "named_struct",
+    "random",
     "repeat",
-    "replace",
-    "reverse",
-    "right",
     "rpad",
-    "rtrim",
     "sha224",
     "sha256",
     "sha384",
     "sha512",
-    "split_part",
-    "starts_with",
-    "strpos",
-    "substr",
-    "substr_index",
-    "to_hex",
-    "translate",
-    "upper",
-    "encode",
-    "decode", // Times.
-    "current_date",
-    "current_time",
-    "date_bin",
-    "date_part",
-    "date_trunc",
-    "from_unixtime",
-    "make_date",
-    "now",
-    "to_char",
-    "to_date",
-    "to_local_time",
-    "to_timestamp",
-    "to_timestamp_micros",
-    "to_timestamp_millis",
-    "to_timestamp_nanos",
-    "to_timestamp_seconds",
-    "to_unixtime", // Conditions.
-    "coalesce",
-    "greatest",
-    "least",
-    "nullif",
-    "nvl",
-    "nvl2", // Structures.
-    "named_struct",
     "struct",
-    "get_field",
-    "arrow_typeof",
-    "array_append",
-    "array_concat",
-    "array_distinct",
-    "array_element",
-    "array_has",
-    "array_has_all",
-    "array_has_any",
-    "array_length",
-    "array_max",
-    "array_min",
-    "array_position",
-    "array_slice",
-    "array_sort",
-    "array_to_string",
-    "cardinality",
-    "empty",
-    "flatten",
-    "make_array",
-    "string_to_array",
-    // Geometry: see `geo` for those over the sphere.
-    "st_area",
-    "st_astext",
-    "st_asbinary",
-    "st_centroid",
-    "st_contains",
-    "st_convexhull",
-    "st_coveredby",
-    "st_covers",
-    "st_crosses",
-    "st_disjoint",
-    "st_distance",
-    "st_envelope",
-    "st_equals",
-    "st_geometrytype",
-    "st_geomfromtext",
-    "st_geomfromwkb",
-    "st_intersects",
-    "st_isempty",
-    "st_isvalid",
-    "st_length",
-    "st_makepoint",
-    "st_npoints",
-    "st_overlaps",
-    "st_point",
-    "st_pointonsurface",
-    "st_touches",
-    "st_within",
-    "st_x",
-    "st_xmax",
-    "st_xmin",
-    "st_y",
-    "st_ymax",
-    "st_ymin",
-    "st_geohash",
-    "st_distance_sphere",
-    "st_dwithin_sphere",
-    "st_area_sphere",
-    "st_dwithin",
+    "to_timestamp_nanos",
 ];
 
-const AGGREGATE: &[&str] = &[
-    "any_value",
+/// Aggregates beside those of the pack.
+const QUERY_AGGREGATE: &[&str] =
+    &["any_value", "bit_and", "bit_or", "bit_xor", "regr_sxx", "regr_sxy", "regr_syy"];
+
+/// Aggregates whose answer over many rows tells of the rows only together. All others — minimum,
+/// median, array_agg and what may come — give back values of single rows, and are closed under a
+/// minimum cell size.
+pub(super) const GROUP_AGGREGATES: &[&str] = &[
     "approx_distinct",
-    "approx_median",
-    "approx_percentile_cont",
-    "array_agg",
     "avg",
-    "bit_and",
-    "bit_or",
-    "bit_xor",
-    "bool_and",
-    "bool_or",
     "corr",
     "count",
     "covar_pop",
     "covar_samp",
-    "first_value",
     "grouping",
-    "last_value",
-    "max",
-    "median",
-    "min",
-    "nth_value",
-    "percentile_cont",
     "regr_avgx",
     "regr_avgy",
     "regr_count",
@@ -222,45 +68,9 @@ const AGGREGATE: &[&str] = &[
     "regr_syy",
     "stddev",
     "stddev_pop",
-    "string_agg",
     "sum",
     "var",
     "var_pop",
-];
-
-const WINDOW: &[&str] = &[
-    "cume_dist",
-    "dense_rank",
-    "first_value",
-    "lag",
-    "last_value",
-    "lead",
-    "nth_value",
-    "ntile",
-    "percent_rank",
-    "rank",
-    "row_number",
-];
-
-/// Aggregates that give back single values of single rows: closed under a minimum cell size.
-pub(super) const ROW_REVEALING_AGGREGATES: &[&str] = &[
-    "any_value",
-    "array_agg",
-    "first_value",
-    "last_value",
-    "max",
-    "min",
-    "nth_value",
-    "string_agg",
-    "bit_and",
-    "bit_or",
-    "bit_xor",
-    "bool_and",
-    "bool_or",
-    "median",
-    "approx_median",
-    "percentile_cont",
-    "approx_percentile_cont",
 ];
 
 /// The allow-list with the functions themselves, by every name they answer to.
@@ -274,46 +84,39 @@ pub(super) struct Functions {
 
 impl Functions {
     pub(super) fn new() -> Self {
-        let state = SessionStateBuilder::new_with_default_features().build();
-        let planners = state.expr_planners().to_vec();
-        let context = SessionContext::new_with_state(state);
-        geodatafusion::register(&context);
-        let mut state = context.state();
-        for function in super::geo::functions() {
-            state.register_udf(function).expect("a session takes new functions");
-        }
-        let mut functions = Self {
-            scalar: HashMap::new(),
-            aggregate: HashMap::new(),
-            window: HashMap::new(),
-            planners,
-        };
-        for function in state.scalar_functions().values() {
-            if SCALAR.contains(&function.name()) {
-                let function = bounded::wrap(function);
-                for name in std::iter::once(function.name()).chain(names(function.aliases())) {
-                    functions.scalar.insert(name.to_owned(), Arc::clone(&function));
-                }
+        let pack = pack::sql::functions();
+        let mut scalar = HashMap::new();
+        let extra = SessionStateDefaults::default_scalar_functions()
+            .into_iter()
+            .filter(|function| QUERY_SCALAR.contains(&function.name()));
+        // Ours come last: their `st_x` reads any encoding of a point.
+        for function in pack.scalar.iter().cloned().chain(extra).chain(geo::functions()) {
+            let function = bounded::wrap(&function);
+            for name in names(function.name(), function.aliases()) {
+                scalar.insert(name, Arc::clone(&function));
             }
         }
-        for function in state.aggregate_functions().values() {
-            if AGGREGATE.contains(&function.name()) {
-                for name in std::iter::once(function.name()).chain(names(function.aliases())) {
-                    functions.aggregate.insert(name.to_owned(), Arc::clone(function));
-                }
+        let mut aggregate = HashMap::new();
+        let extra = SessionStateDefaults::default_aggregate_functions()
+            .into_iter()
+            .filter(|function| QUERY_AGGREGATE.contains(&function.name()));
+        for function in pack.aggregate.iter().cloned().chain(extra) {
+            for name in names(function.name(), function.aliases()) {
+                aggregate.insert(name, Arc::clone(&function));
             }
         }
-        for function in state.window_functions().values() {
-            if WINDOW.contains(&function.name()) {
-                for name in std::iter::once(function.name()).chain(names(function.aliases())) {
-                    functions.window.insert(name.to_owned(), Arc::clone(function));
-                }
+        let mut window = HashMap::new();
+        for function in &pack.window {
+            for name in names(function.name(), function.aliases()) {
+                window.insert(name, Arc::clone(function));
             }
         }
-        functions
+        let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(bounded::JoinText)];
+        planners.extend(pack::sql::expr_planners());
+        Self { scalar, aggregate, window, planners }
     }
 }
 
-fn names(aliases: &[String]) -> impl Iterator<Item = &str> {
-    aliases.iter().map(String::as_str)
+fn names(name: &str, aliases: &[String]) -> Vec<String> {
+    std::iter::once(name.to_owned()).chain(aliases.iter().cloned()).collect()
 }

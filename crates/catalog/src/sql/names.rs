@@ -20,8 +20,6 @@ use super::{CATALOG_NAME, SqlError, series};
 pub(super) struct Names<'a> {
     pub(super) tables: HashMap<String, Arc<dyn TableSource>>,
     pub(super) functions: &'a Functions,
-    /// Functions beside the allow-list: those that only policies may call.
-    pub(super) session_functions: HashMap<String, Arc<ScalarUDF>>,
     pub(super) state: &'a SessionState,
 }
 
@@ -64,8 +62,7 @@ impl ContextProvider for Names<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        let session = self.session_functions.get(name);
-        session.or_else(|| self.functions.scalar.get(name)).cloned()
+        self.functions.scalar.get(name).cloned()
     }
 
     fn get_higher_order_meta(&self, _name: &str) -> Option<Arc<HigherOrderUDF>> {

@@ -126,13 +126,8 @@ impl Catalog {
         author: &Author,
     ) -> Result<Planned, SqlError> {
         let state = self.state();
-        let tables = self.resolve(session, &checked.tables, &state, author).await?;
-        let names = Names {
-            tables,
-            functions: &self.functions,
-            session_functions: HashMap::new(),
-            state: &state,
-        };
+        let tables = self.resolve(session, &checked.tables, author).await?;
+        let names = Names { tables, functions: &self.functions, state: &state };
         let options = ParserOptions::from(&state.config_options().sql_parser);
         let planner = SqlToRel::new_with_options(&names, options);
         let plan = planner
@@ -143,17 +138,17 @@ impl Catalog {
         Ok(Planned { plan, state })
     }
 
-    /// The tables that the statement names, as its principal sees them. Names that are nothing
-    /// to the principal are left out: the planner then finds no such table.
+    /// The tables that the statement names, as its principal sees them. One that is nothing to
+    /// the principal fails as one that is nothing at all.
     async fn resolve(
         &self,
         session: &Session,
         references: &[TableReference],
-        state: &SessionState,
         author: &Author,
     ) -> Result<HashMap<String, Arc<dyn TableSource>>, SqlError> {
         let mut tables = HashMap::new();
         for reference in references {
+            // Table functions and tables without a schema: the planner knows or refuses them.
             let Some(id) = names::dataset_id(reference) else { continue };
             if tables.contains_key(&id) {
                 continue;
@@ -163,11 +158,10 @@ impl Catalog {
                     let visible = self.visible(session).await?;
                     information::table(name, &visible).map_err(|error| author.told(&error))?
                 }
-                _ => self.governed(session, &id, state, author).await?.map(|table| table as _),
+                _ => self.governed(session, &id, author).await?.map(|table| table as _),
             };
-            if let Some(provider) = provider {
-                tables.insert(id, provider_as_source(provider));
-            }
+            let Some(provider) = provider else { return Err(names::not_found(reference)) };
+            tables.insert(id, provider_as_source(provider));
         }
         Ok(tables)
     }
@@ -176,7 +170,6 @@ impl Catalog {
         &self,
         session: &Session,
         id: &str,
-        state: &SessionState,
         author: &Author,
     ) -> Result<Option<Arc<GovernedTable>>, SqlError> {
         let Some(contract) = self.pack.datasets.get(id) else { return Ok(None) };
@@ -186,7 +179,7 @@ impl Catalog {
         let raw = self.source.table(id, session.as_of).await.map_err(|e| author.told(&e))?;
         let filter = access.row_filter.as_ref().map(|sql| {
             let schema = raw.schema();
-            policy::row_filter(sql, &schema, &session.principal, &self.functions, state)
+            policy::row_filter(sql, &schema, &session.principal)
         });
         let key = TokenKey::derive(&self.options.secret, id);
         // A policy that cannot be planned closes the dataset; its author reads why in the log.

@@ -32,6 +32,7 @@ const TOKENS_MAX: usize = 60_000;
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(super) statement: Statement,
+    /// What it reads, and what it asks about: all of these must exist for the principal.
     pub(super) tables: Vec<TableReference>,
 }
 
@@ -46,11 +47,11 @@ pub(super) fn check(
             format!("{} bytes, at most {} allowed", sql.len(), limits.statement_bytes_max),
         ));
     }
-    let statement = parse_one(sql)?;
-    let statement = readable(statement, principal)?;
+    let Readable { statement, about } = readable(parse_one(sql)?, principal)?;
     bounded_relations(&statement)?;
-    let (tables, _) = resolve_table_references(&statement, true)
+    let (mut tables, _) = resolve_table_references(&statement, true)
         .map_err(|error| SqlError::Invalid { reason: error.strip_backtrace() })?;
+    tables.extend(about);
     Ok(Checked { statement, tables })
 }
 
@@ -191,15 +192,27 @@ fn links(token: &Token) -> bool {
     }
 }
 
+/// A statement that reads, and the table that it is about where it is not `FROM` it.
+struct Readable {
+    statement: Statement,
+    about: Option<TableReference>,
+}
+
+impl From<Statement> for Readable {
+    fn from(statement: Statement) -> Self {
+        Self { statement, about: None }
+    }
+}
+
 /// The allow-list of statements.
-fn readable(statement: Statement, principal: &Principal) -> Result<Statement, SqlError> {
+fn readable(statement: Statement, principal: &Principal) -> Result<Readable, SqlError> {
     match statement {
         Statement::Statement(statement) => match *statement {
             SqlStatement::Query(query) => {
                 plain_query(&query)?;
-                Ok(Statement::Statement(Box::new(SqlStatement::Query(query))))
+                Ok(Statement::Statement(Box::new(SqlStatement::Query(query))).into())
             }
-            SqlStatement::ShowTables { show_options, .. } => show_tables(&show_options),
+            SqlStatement::ShowTables { show_options, .. } => Ok(show_tables(&show_options)?.into()),
             SqlStatement::ShowColumns { show_options, .. } => {
                 let table = show_options.show_in.and_then(|show_in| show_in.parent_name);
                 show_columns(table.as_ref())
@@ -215,7 +228,7 @@ fn readable(statement: Statement, principal: &Principal) -> Result<Statement, Sq
             }
             match explain.statement.as_ref() {
                 Statement::Statement(inner) if matches!(**inner, SqlStatement::Query(_)) => {
-                    Ok(Statement::Explain(explain))
+                    Ok(Statement::Explain(explain).into())
                 }
                 other => Err(refused_statement(&other.to_string())),
             }
@@ -289,11 +302,10 @@ fn show_tables(options: &ShowStatementOptions) -> Result<Statement, SqlError> {
     ))
 }
 
-fn show_columns(table: Option<&ObjectName>) -> Result<Statement, SqlError> {
-    let parts: Vec<String> = table
+fn show_columns(table: Option<&ObjectName>) -> Result<Readable, SqlError> {
+    let parts: Vec<&str> = table
         .map(|name| {
-            let idents = name.0.iter().filter_map(|part| part.as_ident());
-            idents.map(|ident| ident.value.replace('\'', "''")).collect()
+            name.0.iter().filter_map(|part| Some(part.as_ident()?.value.as_str())).collect()
         })
         .unwrap_or_default();
     let [.., schema, table] = parts.as_slice() else {
@@ -301,11 +313,15 @@ fn show_columns(table: Option<&ObjectName>) -> Result<Statement, SqlError> {
             "name the table with its schema: SHOW COLUMNS FROM air.pm25",
         ));
     };
-    parse_one(&format!(
+    let quoted = |name: &str| name.replace('\'', "''");
+    let statement = parse_one(&format!(
         "SELECT table_catalog, table_schema, table_name, column_name, data_type, is_nullable \
          FROM information_schema.columns \
-         WHERE table_schema = '{schema}' AND table_name = '{table}' ORDER BY ordinal_position"
-    ))
+         WHERE table_schema = '{}' AND table_name = '{}' ORDER BY ordinal_position",
+        quoted(schema),
+        quoted(table)
+    ))?;
+    Ok(Readable { statement, about: Some(TableReference::partial(*schema, *table)) })
 }
 
 fn last_part(name: &ObjectName) -> String {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::util::display::array_value_to_string;
 use arrow::util::pretty::pretty_format_batches;
 use async_trait::async_trait;
 use catalog::sql::{CatalogOptions, Grants, Limits, LoggedEvents, NoGrants};
@@ -292,4 +293,12 @@ pub async fn refusal(catalog: &Catalog, session: &Session, sql: &str) -> SqlErro
             pretty_format_batches(&batches).expect("batches print")
         ),
     }
+}
+
+/// The one value of an answer of one row and one column, as text; null is empty.
+pub async fn value(catalog: &Catalog, session: &Session, sql: &str) -> String {
+    let batches = ask(catalog, session, sql).await.unwrap_or_else(|e| panic!("{sql}\n{e:?}"));
+    let batch = batches.iter().find(|batch| batch.num_rows() > 0).expect("there is a row");
+    assert_eq!((batch.num_rows(), batch.num_columns()), (1, 1), "{sql}");
+    array_value_to_string(batch.column(0), 0).expect("values print")
 }
