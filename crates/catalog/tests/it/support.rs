@@ -151,6 +151,7 @@ pub fn city_pack() -> Pack {
             name: Default::default(),
             zone: "Asia/Shanghai".into(),
             utc_offset_minutes: 480,
+            operator: "city".into(),
             place: Default::default(),
         },
         areas: Vec::new(),
