@@ -11,8 +11,9 @@ use crate::model::{Class, Contract, DatasetKind, Field, FieldType, Pii, SharingA
 use crate::source::Sites;
 use crate::sql::{self, Scope};
 
-/// SQL schemas that belong to the database, not to a city.
-const SCHEMAS_TAKEN: [&str; 4] = ["information_schema", "pg_catalog", "public", "datafusion"];
+/// SQL schemas that belong to the database or, `system`, to the platform itself.
+const SCHEMAS_TAKEN: [&str; 5] =
+    ["information_schema", "pg_catalog", "public", "datafusion", "system"];
 
 /// Personal facts are internal at least: level 1 is for what anybody may see.
 const PII_LEVEL_MIN: u8 = 2;
@@ -56,7 +57,7 @@ fn head(Sited { value, sites, .. }: &Sited<Contract>, names: &Names<'_>) {
         });
     } else if SCHEMAS_TAKEN.contains(&parts[0]) {
         note("id", |place| {
-            Diagnostic::new(place, "the dataset's domain is taken by the database")
+            Diagnostic::new(place, "the dataset's domain is taken by the platform")
                 .mend("choose another first part")
         });
     }
