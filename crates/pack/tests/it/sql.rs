@@ -68,3 +68,22 @@ fn what_is_out_stays_out() {
     let state = planning_state(Scope::Row);
     assert!(state.table_functions().is_empty());
 }
+
+/// geodatafusion's functions over the two forms in which geometries meet: stored well-known
+/// binary, and values made in the query.
+#[tokio::test]
+async fn spatial_functions_take_stored_geometries() {
+    let stored = |wkt: &str| format!("st_asbinary(st_geomfromtext('{wkt}'))");
+    let square = stored("POLYGON((0 0, 4 0, 4 4, 0 4, 0 0))");
+    assert_eq!(number(&format!("SELECT st_area({square})")).await, Some(16.0));
+    let origin = stored("POINT(0 0)");
+    assert_eq!(number(&format!("SELECT st_distance({origin}, st_point(3, 4))")).await, Some(5.0));
+    for (sql, expected) in [
+        (format!("SELECT st_within({}, {square})", stored("POINT(1 1)")), true),
+        (format!("SELECT st_within(st_point(5, 5), {square})"), false),
+        (format!("SELECT st_intersects({square}, {})", stored("LINESTRING(3 3, 9 9)")), true),
+        (format!("SELECT st_contains({square}, st_geomfromtext('POINT(2 2)'))"), true),
+    ] {
+        assert_eq!(answer(&sql).await.column(0).as_boolean().value(0), expected, "{sql}");
+    }
+}
