@@ -7,10 +7,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, SchemaRef};
+use bytes::Bytes;
 use datafusion::common::ScalarValue;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{ParquetMetaData, SortingColumn};
@@ -29,6 +32,8 @@ const ROW_GROUP_ROWS_MAX: usize = 128 * 1024;
 const PAGE_ROWS_MAX: usize = 4 * 1024;
 /// Rows handed to the column writers at a time; bounds how exactly the page limit is kept.
 const WRITE_BATCH_ROWS: usize = 1024;
+/// Rows decoded at a time when a file is rewritten.
+const READ_BATCH_ROWS: usize = 8 * 1024;
 /// Longest minimum or maximum kept for text.
 const STATISTICS_BYTES_MAX: usize = 64;
 /// Bytes gathered before a write to the disk.
@@ -117,17 +122,13 @@ impl DataFileWriter {
         self.writer.bytes_written() + self.writer.in_progress_size()
     }
 
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// Writes the footer and fsyncs the file, its checksums and their folders.
     pub fn finish(mut self) -> Result<DataFile> {
         let path = self.dir.join(&self.name);
         let metadata = self.writer.finish().map_err(LakeError::parquet(&path))?;
-        let mut file = self.writer.into_inner().map_err(LakeError::parquet(&path))?;
+        let file = self.writer.inner_mut();
         file.write_out().and_then(|()| file.file.sync()).map_err(LakeError::io("write", &path))?;
-        let sums = file.sums.finish();
+        let sums = std::mem::take(&mut file.sums).finish();
         let bytes = sums.file_bytes;
         sums::save(self.io.as_ref(), &path, &sums)?;
         self.io.sync_dir(&self.dir).map_err(LakeError::io("fsync folder", &self.dir))?;
@@ -255,28 +256,65 @@ pub(crate) fn delete(io: &dyn Io, dir: &Path, name: &str) -> Result<()> {
     }
 }
 
-/// Batches of a whole data file, checked against its checksums; columns the file lacks are null.
-pub(crate) fn read_file(
-    io: &dyn Io,
+/// Which rows of a batch stay.
+pub(crate) type Keep<'a> = &'a dyn Fn(&RecordBatch) -> Result<BooleanArray>;
+
+/// Writes a file anew with the rows that stay: `None` if all do, an empty list if none does. Only
+/// a few batches are in memory at a time, besides the file's own bytes.
+pub(crate) fn rewrite_file(
+    io: &Arc<dyn Io>,
     dir: &Path,
-    spec: &Spec,
+    spec: &Arc<Spec>,
     file: &DataFile,
-    each: &mut dyn FnMut(RecordBatch) -> Result<()>,
-) -> Result<()> {
+    keep: Keep<'_>,
+) -> Result<Option<Vec<DataFile>>> {
     let path = dir.join(&file.path);
     let bytes = io.read(&path).map_err(LakeError::io("read", &path))?;
     if let Some(sums) = Sums::load(&path)? {
         sums.check(&path, 0, &bytes)?;
     }
-    let reader =
-        parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes))
-            .and_then(|builder| builder.with_batch_size(PAGE_ROWS_MAX * 2).build())
-            .map_err(LakeError::parquet(&path))?;
-    for batch in reader {
-        let batch = batch.map_err(LakeError::arrow("read a data file"))?;
-        each(align(&spec.stored, &batch)?)?;
+    let bytes = Bytes::from(bytes);
+    let mut any_goes = false;
+    for batch in batches(&path, bytes.clone(), spec)? {
+        any_goes |= keep(&batch?)?.false_count() > 0;
+        if any_goes {
+            break;
+        }
     }
-    Ok(())
+    if !any_goes {
+        return Ok(None);
+    }
+    let mut writer: Option<DataFileWriter> = None;
+    for batch in batches(&path, bytes, spec)? {
+        let batch = batch?;
+        let rest = filter_record_batch(&batch, &keep(&batch)?);
+        let rest = rest.map_err(LakeError::arrow("drop rows"))?;
+        if rest.num_rows() == 0 {
+            continue;
+        }
+        if writer.is_none() {
+            let created = DataFileWriter::create(io.clone(), dir, spec.clone(), Effort::Compact);
+            writer = Some(created?);
+        }
+        writer.as_mut().expect("it was just made").write(&rest)?;
+    }
+    Ok(Some(writer.map(DataFileWriter::finish).transpose()?.into_iter().collect()))
+}
+
+/// A file's rows in the stored schema; columns that it lacks are null.
+fn batches(
+    path: &Path,
+    bytes: Bytes,
+    spec: &Spec,
+) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+    let stored = spec.stored.clone();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+        .and_then(|builder| builder.with_batch_size(READ_BATCH_ROWS).build())
+        .map_err(LakeError::parquet(path))?;
+    Ok(reader.map(move |batch| {
+        let batch = batch.map_err(LakeError::arrow("read a data file"))?;
+        align(&stored, &batch)
+    }))
 }
 
 /// Puts a file's columns in the stored order, by name.

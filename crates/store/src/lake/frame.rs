@@ -29,7 +29,7 @@ pub(crate) const NAME_BYTES_MAX: usize = 512;
 /// Largest body of one frame; a larger append is refused.
 pub(crate) const FRAME_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What a frame's body is.
+/// What a frame's body is. A lane writes an `End` behind a segment before it makes the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Rows of the table.
@@ -277,6 +277,9 @@ pub(crate) fn read_segment(file: &Path, bytes: &[u8], last: bool) -> Result<Segm
             Fault::NewerVersion(_) => unreachable!("answered above"),
         });
     }
+    if !last && !segment.ended {
+        return Err(corrupt(segment.valid_bytes, "the segment ends without its end mark"));
+    }
     Ok(segment)
 }
 
@@ -301,3 +304,25 @@ fn later_frame(bytes: &[u8], at: usize) -> Option<Head> {
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
+
+/// The mark behind a complete segment.
+pub(crate) fn end_mark(lane: u16, seq: u64, durable_bytes: u64, ingested_at: i64) -> Vec<u8> {
+    let head = Head {
+        kind: Kind::End,
+        lane,
+        seq,
+        group_start: durable_bytes,
+        ingested_at,
+        schema_id: 0,
+        producer: None,
+        table: String::new(),
+        body_len: 0,
+        body_crc: 0,
+    };
+    let mut bytes = Vec::new();
+    head.encode(&mut bytes);
+    bytes
+}
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::{LakeError, Result};
-use super::frame::{Head, Kind, SEGMENT_HEAD_BYTES, encode_segment_head};
+use super::frame::{Head, Kind, SEGMENT_HEAD_BYTES, encode_segment_head, end_mark};
 use super::hot::{Chunk, with_ingested};
 use super::io::{Io, IoFile};
 use super::segments::{Closed, delete, segment_path};
@@ -337,7 +337,10 @@ impl Writer {
             }
         }
         if open.durable_bytes >= SEGMENT_BYTES_MAX {
-            self.close_segment();
+            // The group is safe whatever becomes of the mark; a failure is met by the next group.
+            if let Err(error) = self.close_segment() {
+                tracing::error!(%error, "could not close a log segment; it is used on");
+            }
         }
         Ok(seqs)
     }
@@ -363,14 +366,27 @@ impl Writer {
         Ok(())
     }
 
-    fn close_segment(&mut self) {
-        if let Some(open) = self.segment.take() {
-            self.closed.push(Closed {
-                path: open.path,
-                bytes: open.durable_bytes,
-                last_seqs: open.last_seqs,
-            });
+    /// Puts the end mark behind the last frame. Damage found later, even a clean cut, is then
+    /// known to be damage. If the mark cannot be written, the segment stays open.
+    fn close_segment(&mut self) -> Result<()> {
+        let Some(open) = self.segment.as_mut() else { return Ok(()) };
+        let mark = end_mark(self.lane, self.clock.seq(), open.durable_bytes, self.clock.now());
+        let ended = open.file.write_all(&mark).and_then(|()| open.file.sync());
+        if let Err(error) = ended {
+            let error = LakeError::io("write", &open.path)(error);
+            let cut = open.file.set_len(open.durable_bytes).and_then(|()| open.file.sync());
+            if let Err(cut) = cut {
+                self.poison = Some(format!("{error}; cutting it off failed too: {cut}"));
+            }
+            return Err(error);
         }
+        let open = self.segment.take().expect("it was there above");
+        self.closed.push(Closed {
+            path: open.path,
+            bytes: open.durable_bytes + mark.len() as u64,
+            last_seqs: open.last_seqs,
+        });
+        Ok(())
     }
 
     /// Deletes every segment whose rows are all in Delta, fsynced.
@@ -379,7 +395,7 @@ impl Writer {
             return Err(error);
         }
         if self.segment.as_ref().is_some_and(|open| self.is_spent(&open.last_seqs)) {
-            self.close_segment();
+            self.close_segment()?;
         }
         let closed = std::mem::take(&mut self.closed);
         let mut result = Ok(());
@@ -402,29 +418,13 @@ impl Writer {
         })
     }
 
-    /// Puts the end mark behind the last frame: damage found later is then known to be damage.
+    /// Ends the log in order.
     fn end(&mut self) -> Result<()> {
         if let Some(error) = self.poisoned() {
             return Err(error);
         }
         let collected = self.collect();
-        let Some(open) = self.segment.as_mut() else { return collected };
-        let head = Head {
-            kind: Kind::End,
-            lane: self.lane,
-            seq: self.clock.seq(),
-            group_start: open.durable_bytes,
-            ingested_at: self.clock.now(),
-            schema_id: 0,
-            producer: None,
-            table: String::new(),
-            body_len: 0,
-            body_crc: 0,
-        };
-        let mut bytes = Vec::new();
-        head.encode(&mut bytes);
-        let ended = open.file.write_all(&bytes).and_then(|()| open.file.sync());
-        ended.map_err(LakeError::io("write", &open.path)).and(collected)
+        self.close_segment().and(collected)
     }
 }
 

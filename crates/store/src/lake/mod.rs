@@ -29,6 +29,7 @@ pub mod io;
 mod ipc;
 mod lane;
 mod maintain;
+mod merge;
 mod recover;
 mod scan;
 mod seal;

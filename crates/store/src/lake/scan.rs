@@ -70,6 +70,22 @@ impl Files {
     pub fn location(table: &str, file: &str) -> Path {
         Path::from_iter(["tables", table, file])
     }
+
+    pub fn url(&self) -> ObjectStoreUrl {
+        self.url.clone()
+    }
+
+    /// A whole file with its statistics, as a scan wants it.
+    pub fn partitioned(&self, table: &str, file: &DataFile) -> PartitionedFile {
+        let meta = ObjectMeta {
+            location: Self::location(table, &file.path),
+            last_modified: DateTime::from_timestamp_millis(file.modified_ms).unwrap_or_default(),
+            size: file.bytes,
+            e_tag: None,
+            version: None,
+        };
+        PartitionedFile::new_from_meta(meta).with_statistics(Arc::new(statistics(&file.stats)))
+    }
 }
 
 /// One moment of one table.
@@ -179,7 +195,10 @@ impl LakeTable {
         }
         let target = wanted.session.config().target_partitions().max(1);
         let statistics = total_statistics(self.stored(), &files);
-        let group = files.iter().map(|f| self.partitioned(f)).collect::<Vec<_>>();
+        let group = files
+            .iter()
+            .map(|f| self.files.partitioned(self.state.spec.name(), f))
+            .collect::<Vec<_>>();
         let groups = FileGroup::new(group).split_files(target);
         let config = FileScanConfigBuilder::new(self.files.url.clone(), Arc::new(source))
             .with_file_groups(groups)
@@ -188,17 +207,6 @@ impl LakeTable {
             .with_limit(limit)
             .build();
         Ok(Some(DataSourceExec::from_data_source(config)))
-    }
-
-    fn partitioned(&self, file: &DataFile) -> PartitionedFile {
-        let meta = ObjectMeta {
-            location: Files::location(self.state.spec.name(), &file.path),
-            last_modified: DateTime::from_timestamp_millis(file.modified_ms).unwrap_or_default(),
-            size: file.bytes,
-            e_tag: None,
-            version: None,
-        };
-        PartitionedFile::new_from_meta(meta).with_statistics(Arc::new(statistics(&file.stats)))
     }
 
     /// Leaves out files whose statistics contradict the predicate.

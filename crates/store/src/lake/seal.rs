@@ -10,12 +10,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::BooleanArray;
-use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ScalarValue;
 
-use super::data::{self, DataFile, DataFileWriter, Effort};
+use super::data::{self, DataFile, Effort};
 use super::delta::{Change, Delta, ingest_app, producer_app};
 use super::error::{LakeError, Result};
 use super::hot::{Cold, KeyEncoder, Overlay};
@@ -174,33 +172,10 @@ impl Job {
     fn without(&self, file: &DataFile, overlay: &Overlay) -> Result<Option<Vec<DataFile>>> {
         let encoder = KeyEncoder::new(&self.spec)?;
         let key = self.spec.key();
-        let mut dropped = false;
-        let mut kept = Vec::new();
-        data::read_file(self.io.as_ref(), &self.dir, &self.spec, file, &mut |batch| {
-            let keys = encoder.encode(&batch, &key)?;
-            let keep: BooleanArray =
-                keys.iter().map(|k| Some(!overlay.keys.contains(k.as_ref()))).collect();
-            if keep.false_count() > 0 {
-                dropped = true;
-            }
-            let rest = filter_record_batch(&batch, &keep);
-            kept.push(rest.map_err(LakeError::arrow("drop replaced rows"))?);
-            Ok(())
-        })?;
-        if !dropped {
-            return Ok(None);
-        }
-        kept.retain(|batch| batch.num_rows() > 0);
-        if kept.is_empty() {
-            return Ok(Some(Vec::new()));
-        }
-        let spec = self.spec.clone();
-        let mut writer =
-            DataFileWriter::create(self.io.clone(), &self.dir, spec, Effort::Compact)?;
-        for batch in &kept {
-            writer.write(batch)?;
-        }
-        Ok(Some(vec![writer.finish()?]))
+        data::rewrite_file(&self.io, &self.dir, &self.spec, file, &|batch| {
+            let keys = encoder.encode(batch, &key)?;
+            Ok(keys.iter().map(|k| Some(!overlay.keys.contains(k.as_ref()))).collect())
+        })
     }
 }
 

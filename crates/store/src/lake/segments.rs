@@ -83,10 +83,15 @@ impl<'a> LaneReader<'a> {
         if segment.valid_bytes == 0 {
             return Ok(Vec::new());
         }
+        if segment.frames.is_empty() {
+            delete(self.io, path)?;
+            return Ok(Vec::new());
+        }
         let mut closed =
             Closed { path: path.to_owned(), bytes: bytes.len() as u64, last_seqs: HashMap::new() };
         let bytes = Buffer::from_vec(bytes);
         let file: Arc<Path> = path.into();
+        let lane = segment.frames[0].0.lane;
         let mut frames = Vec::with_capacity(segment.frames.len());
         for (head, body) in segment.frames {
             if head.seq <= self.last_seq {
@@ -105,8 +110,23 @@ impl<'a> LaneReader<'a> {
             let body = bytes.slice_with_length(body.start, body.len());
             frames.push(Replayed { head, body, file, offset });
         }
+        if !segment.ended {
+            self.mark_end(path, lane, segment.valid_bytes)?;
+        }
         self.closed.push(closed);
         Ok(frames)
+    }
+
+    /// Closes what a crash left open, so that from now on any cut in it is known to be damage.
+    fn mark_end(&mut self, path: &Path, lane: u16, valid_bytes: usize) -> Result<()> {
+        self.last_seq += 1;
+        let mark = frame::end_mark(lane, self.last_seq, valid_bytes as u64, 0);
+        let write = || {
+            let mut file = self.io.open(path)?;
+            file.write_all(&mark)?;
+            file.sync()
+        };
+        write().map_err(LakeError::io("close", path))
     }
 
     /// Drops what a crash tore, durably: the file is then whole when it is no longer the last.

@@ -136,6 +136,12 @@ impl Spec {
                 self.table.mode, next.mode
             ));
         }
+        if self.table.sort != next.sort {
+            return refuse(format!(
+                "its files are sorted by {:?}, not {:?}; export it and import it anew",
+                self.table.sort, next.sort
+            ));
+        }
         for (i, old) in self.table.schema.fields().iter().enumerate() {
             match next.schema.fields().get(i) {
                 Some(new) if new.name() == old.name() && new.data_type() == old.data_type() => {

@@ -34,18 +34,6 @@ async fn what_is_acknowledged_is_visible_at_once_and_after_every_step() {
     assert_eq!(answer, ["s0 15 1050.0"]);
 }
 
-/// Opens a lake whose last owner was dropped, as soon as its threads have let go of the lock.
-async fn reopen(dir: &std::path::Path) -> Arc<Lake> {
-    for _ in 0..100 {
-        match Lake::open(quiet(dir)).await {
-            Ok(lake) => return lake,
-            Err(LakeError::Locked(_)) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
-            Err(error) => panic!("{error}"),
-        }
-    }
-    panic!("the lock is still held");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_is_known_in_memory_in_the_log_and_in_delta() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,16 +1,22 @@
 //! The lake from outside: what is acknowledged is there, once, whatever happens.
 
 mod basics;
+mod compat;
+mod damage;
+mod faults;
+mod kill;
+mod upkeep;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, AsArray, Float64Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, Utc};
 use datafusion::prelude::SessionContext;
-use store::lake::{Lake, LakeOptions, Mode, Producer, TableSpec};
+use store::lake::{Lake, LakeError, LakeOptions, Mode, Producer, TableSpec};
 
 pub fn timestamp() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
@@ -105,4 +111,32 @@ pub async fn values(lake: &Arc<Lake>, table: &str, sql: &str) -> Vec<String> {
     }
     let cell = |line: &&str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>().join(" ");
     lines[3..lines.len() - 1].iter().map(cell).collect()
+}
+
+/// Opens a lake whose last owner was dropped, as soon as its threads have let go of the lock.
+pub async fn reopen(dir: &Path) -> Arc<Lake> {
+    for _ in 0..100 {
+        match Lake::open(quiet(dir)).await {
+            Ok(lake) => return lake,
+            Err(LakeError::Locked(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the lock is still held");
+}
+
+/// The files of a folder with an ending, sorted.
+pub fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|p| p.to_string_lossy().ends_with(ending)).collect();
+    files.sort();
+    files
+}
+
+/// Flips one bit of a file.
+pub fn flip(path: &Path, byte: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[byte] ^= 0x10;
+    std::fs::write(path, bytes).unwrap();
 }
