@@ -7,7 +7,7 @@ use std::io::Read;
 
 use memchr::{memchr, memchr_iter};
 
-use crate::bounds::{RAW_BYTES_MAX, RECORD_BYTES_MAX};
+use crate::bounds::RAW_BYTES_MAX;
 
 /// A whole number of records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub struct Blocks {
     reader: Box<dyn Read + Send>,
     last_record_end: LastRecordEnd,
     block_bytes: usize,
+    record_bytes_max: usize,
     /// Read, but not yet given out.
     carry: Vec<u8>,
     line: u64,
@@ -39,6 +40,7 @@ impl Blocks {
     pub fn new(
         reader: Box<dyn Read + Send>,
         block_bytes: usize,
+        record_bytes_max: usize,
         last_record_end: LastRecordEnd,
     ) -> Self {
         assert!(block_bytes > 0, "a block holds at least a byte");
@@ -46,6 +48,7 @@ impl Blocks {
             reader,
             last_record_end,
             block_bytes,
+            record_bytes_max,
             carry: Vec::new(),
             line: 1,
             skipping: false,
@@ -78,11 +81,16 @@ impl Blocks {
             if end > 0 {
                 return Ok(Some(self.take(end)));
             }
-            if self.carry.len() > RECORD_BYTES_MAX {
+            if self.carry.len() > self.record_bytes_max {
                 return Ok(Some(self.take_oversized()));
             }
             want += self.block_bytes;
         }
+    }
+
+    /// What is left of the stream.
+    pub fn into_reader(self) -> Box<dyn Read + Send> {
+        Box::new(std::io::Cursor::new(self.carry).chain(self.reader))
     }
 
     fn fill(&mut self, want: usize) -> std::io::Result<()> {
@@ -106,7 +114,7 @@ impl Blocks {
     }
 
     fn take_oversized(&mut self) -> Block {
-        let text = self.carry[..RAW_BYTES_MAX].to_vec();
+        let text = self.carry[..RAW_BYTES_MAX.min(self.carry.len())].to_vec();
         self.skipping = true;
         Block { text, first_line: self.line, oversized: true }
     }
@@ -133,12 +141,13 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
+    use crate::bounds::RECORD_BYTES_MAX;
     use crate::split::last_record_end;
 
     fn cut(text: &str, block_bytes: usize) -> Vec<Block> {
         let reader = Box::new(Cursor::new(text.to_owned().into_bytes()));
-        let mut blocks =
-            Blocks::new(reader, block_bytes, Box::new(|text, _| last_record_end(text, b',')));
+        let cut = Box::new(|text: &[u8], _| last_record_end(text, b','));
+        let mut blocks = Blocks::new(reader, block_bytes, RECORD_BYTES_MAX, cut);
         let mut all = Vec::new();
         while let Some(block) = blocks.next().expect("memory can be read") {
             all.push(block);

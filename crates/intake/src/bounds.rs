@@ -10,6 +10,8 @@ pub const BLOCK_BYTES: usize = 4 * 1024 * 1024;
 pub const BLOCK_WIDE_BYTES: usize = 512 * 1024;
 /// A longer record is a bad row. Must be smaller than a block.
 pub const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// A longer object of a JSON array refuses the file: where the next one begins cannot be told.
+pub const JSON_OBJECT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A longer text cell is a bad row; geometries may be as long as a record.
 pub const FIELD_BYTES_MAX: usize = 1024 * 1024;
 /// Columns of a file.

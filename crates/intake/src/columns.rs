@@ -18,7 +18,7 @@ use crate::chunk::Reason;
 use crate::plan::{FieldPlan, Part, Plan, Source, Template};
 use crate::table::Table;
 use crate::text::{found, trim};
-use crate::{geometry, number, time};
+use crate::{geometry, number, time, typed};
 
 /// One row of the dataset to be: a record and, if the file is wide, one of its wide columns.
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +61,17 @@ impl Reader<'_> {
     /// Reads all rows of one field.
     pub fn column(&self, field: &FieldPlan) -> Column {
         let offset = self.plan.utc_offset_minutes;
-        if let Source::Point { lon, lat } = field.source {
-            return self.points(field, lon, lat);
+        match field.source {
+            Source::Point { lon, lat } => return self.points(field, lon, lat),
+            Source::Cell(column) => {
+                let array = self.table.batch.as_ref().map(|batch| batch.column(column));
+                let typed =
+                    array.and_then(|array| typed::column(self.plan, field, array, self.rows));
+                if let Some(typed) = typed {
+                    return typed;
+                }
+            }
+            _ => {}
         }
         match field.ty {
             FieldType::Integer => self.primitive(field, integer, |values, nulls| {
@@ -326,7 +335,7 @@ impl Gaps {
     }
 }
 
-fn required() -> Refusal {
+pub fn required() -> Refusal {
     Refusal::new(Reason::Required, "expected a value, found none")
 }
 

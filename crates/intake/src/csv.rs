@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::blocks::{Block, Blocks};
-use crate::bounds::{BLOCK_BYTES, BLOCK_WIDE_BYTES, COLUMNS_MAX, SAMPLE_BYTES, SAMPLE_RECORDS};
+use crate::bounds::{
+    BLOCK_BYTES, BLOCK_WIDE_BYTES, COLUMNS_MAX, RECORD_BYTES_MAX, SAMPLE_BYTES, SAMPLE_RECORDS,
+};
 use crate::error::IntakeError;
-use crate::header::Header;
 use crate::pipeline::{Piece, Work};
-use crate::plan::{self, Plan};
+use crate::plan::Plan;
 use crate::split::{RecordEnd, guess_delimiter, last_record_end, record_end, split};
 use crate::table::{Fault, Table};
 use crate::text::trim;
@@ -26,18 +27,9 @@ pub fn open<'a>(read: &Read<'a>) -> Result<Opened<'a>, IntakeError> {
     if names.len() > COLUMNS_MAX {
         return Err(IntakeError::TooManyColumns { found: names.len(), max: COLUMNS_MAX });
     }
-    let mut header = Header::new(names);
-    let mapping = plan::choose(read.contract, read.mappings, read.options, &header)?;
-    let headerless = mapping.filter(|mapping| mapping.headerless);
-    let (skip_bytes, skip_lines) = match headerless {
-        Some(mapping) => {
-            header = Header::new(mapping.columns.clone());
-            (0, 0)
-        }
-        None => (header_end, header_lines),
-    };
-    let transcoded = source.transcoded;
-    let (plan, mut drift) = plan::make(read.contract, mapping, read.options, header, transcoded)?;
+    let (plan, mut drift, mapping) = read.plan(names, source.transcoded, None)?;
+    let headerless = mapping.is_some_and(|mapping| mapping.headerless);
+    let (skip_bytes, skip_lines) = if headerless { (0, 0) } else { (header_end, header_lines) };
     let sample_end = last_record_end(&head, delimiter).max(skip_bytes);
     let sample_end = if head.len() < SAMPLE_BYTES { head.len() } else { sample_end };
     let mut sample = Table::over(head[..sample_end].to_vec(), plan.header.names.len());
@@ -47,14 +39,14 @@ pub fn open<'a>(read: &Read<'a>) -> Result<Opened<'a>, IntakeError> {
     let whole = std::io::Cursor::new(head).chain(source.reader);
     let cut = move |text: &[u8], _| last_record_end(text, delimiter);
     let pieces = Pieces {
-        blocks: Blocks::new(Box::new(whole), block_bytes, Box::new(cut)),
+        blocks: Blocks::new(Box::new(whole), block_bytes, RECORD_BYTES_MAX, Box::new(cut)),
         delimiter,
         skip_bytes,
         skip_lines,
         position: source.position,
         path: read.path.clone(),
     };
-    Ok(Opened { plan, drift, mapping, blocks: Box::new(pieces) })
+    Ok(Opened { plan, drift, mapping, work: Box::new(pieces) })
 }
 
 /// The names in the first line that is not empty, where the next record starts, and how many lines

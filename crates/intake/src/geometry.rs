@@ -33,8 +33,12 @@ pub fn point(lon: f64, lat: f64, crs: Crs) -> Result<Vec<u8>, String> {
     Ok(wkb)
 }
 
-/// A cell as WKB: GeoJSON, WKB in hexadecimal, or well-known text.
+/// A cell as WKB: WKB itself (by its byte order mark, which no text begins with), GeoJSON, WKB in
+/// hexadecimal, or well-known text.
 pub fn parse(cell: &[u8], crs: Crs) -> Result<Vec<u8>, String> {
+    if matches!(cell.first(), Some(0 | 1)) {
+        return from_wkb(cell, crs);
+    }
     let text =
         std::str::from_utf8(cell).map_err(|_| "expected text, found other bytes".to_owned())?;
     if text.starts_with('{') {

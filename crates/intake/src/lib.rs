@@ -25,11 +25,14 @@ pub mod crs;
 mod csv;
 mod drift;
 mod error;
+mod excel;
 mod fingerprint;
 mod geometry;
 mod header;
+mod json;
 mod number;
 mod options;
+mod parquet;
 mod pipeline;
 mod plan;
 mod rows;
@@ -38,11 +41,13 @@ mod split;
 mod table;
 mod text;
 mod time;
+mod typed;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+pub use pack::Crs;
 use pack::{Contract, DriftRule, ImportMapping};
 
 pub use chunk::{BadRow, Chunk, Reason};
@@ -50,9 +55,9 @@ pub use drift::{Drift, Missing, Retyped};
 pub use error::IntakeError;
 pub use fingerprint::INTAKE_VERSION;
 pub use options::{Format, NULL_TEXTS, Options};
-pub use pack::Crs;
 
 use fingerprint::Fingerprint;
+use header::Header;
 use pipeline::Pipeline;
 use plan::Plan;
 
@@ -81,19 +86,16 @@ pub fn open(
     let read = Read { path: path.to_owned(), contract, mappings, options };
     let opened = match format {
         Format::Csv => csv::open(&read)?,
-        other => {
-            return Err(IntakeError::Content {
-                format: other.name(),
-                problem: "not read yet".to_owned(),
-            });
-        }
+        Format::JsonLines | Format::GeoJson => json::open(&read, format)?,
+        Format::Parquet => parquet::open(&read)?,
+        Format::Excel => excel::open(&read)?,
     };
-    let Opened { plan, drift, mapping, blocks } = opened;
+    let Opened { plan, drift, mapping, work } = opened;
     refuse_drift(contract, &drift)?;
     let fingerprint = Fingerprint::start(path, contract, mapping, options);
     let plan = Arc::new(plan);
     let threads = options.threads.unwrap_or_else(pipeline::default_threads);
-    let pipeline = Pipeline::start(Arc::clone(&plan), blocks, threads);
+    let pipeline = Pipeline::start(Arc::clone(&plan), work, threads);
     let mapping = mapping.map(|mapping| mapping.id.clone());
     Ok(Intake { plan, drift, mapping, fingerprint, pipeline, bytes_total })
 }
@@ -106,12 +108,49 @@ struct Read<'a> {
     options: &'a Options,
 }
 
+impl<'a> Read<'a> {
+    /// Chooses the mapping for these columns and puts the plan together. `crs` is what the file
+    /// says of itself.
+    fn plan(
+        &self,
+        names: Vec<String>,
+        transcoded: bool,
+        crs: Option<Crs>,
+    ) -> Result<(Plan, Drift, Option<&'a ImportMapping>), IntakeError> {
+        self.plan_with_geometry(names, transcoded, crs, Some(plan::GEOMETRY_COLUMN.to_owned()))
+    }
+
+    /// The same where the file says which column its geometry is.
+    fn plan_with_geometry(
+        &self,
+        mut names: Vec<String>,
+        transcoded: bool,
+        crs: Option<Crs>,
+        geometry: Option<String>,
+    ) -> Result<(Plan, Drift, Option<&'a ImportMapping>), IntakeError> {
+        let mapping =
+            plan::choose(self.contract, self.mappings, self.options, &Header::new(names.clone()))?;
+        if let Some(mapping) = mapping.filter(|mapping| mapping.headerless) {
+            names.clone_from(&mapping.columns);
+        }
+        let header = Header::new(names);
+        let file = plan::FileFacts { header, transcoded, crs, geometry };
+        let (plan, drift) = plan::make(self.contract, mapping, self.options, file)?;
+        Ok((plan, drift, mapping))
+    }
+
+    /// Whether a column that turns up later than the first rows is a fault.
+    fn strict(&self, mapping: Option<&ImportMapping>) -> bool {
+        mapping.is_none() && self.contract.drift == DriftRule::Refuse
+    }
+}
+
 /// What the formats make of it.
 struct Opened<'a> {
     plan: Plan,
     drift: Drift,
     mapping: Option<&'a ImportMapping>,
-    blocks: Box<dyn pipeline::Work>,
+    work: Box<dyn pipeline::Work>,
 }
 
 fn refuse_drift(contract: &Contract, drift: &Drift) -> Result<(), IntakeError> {

@@ -28,6 +28,19 @@ pub struct Plan {
     pub transcoded: bool,
 }
 
+/// What a format knows of a file before any row is read.
+pub struct FileFacts {
+    pub header: Header,
+    pub transcoded: bool,
+    /// What the file says its coordinates are in.
+    pub crs: Option<Crs>,
+    /// The column that the format itself holds to be the geometry.
+    pub geometry: Option<String>,
+}
+
+/// What GeoJSON calls a feature's geometry.
+pub const GEOMETRY_COLUMN: &str = "geometry";
+
 pub struct FieldPlan {
     pub name: String,
     pub ty: FieldType,
@@ -140,12 +153,15 @@ pub fn make(
     contract: &Contract,
     mapping: Option<&ImportMapping>,
     options: &Options,
-    header: Header,
-    transcoded: bool,
+    file: FileFacts,
 ) -> Result<(Plan, Drift), IntakeError> {
+    let FileFacts { header, transcoded, crs, geometry } = file;
     let mut maker = Maker { header: &header, mapping, groups: Vec::new(), drift: Drift::default() };
     let wide = maker.wide()?;
-    let matched = header.match_fields(contract)?;
+    let mut matched = header.match_fields(contract)?;
+    if let Some(name) = geometry {
+        match_geometry(contract, &header, &name, &mut matched);
+    }
     let mut fields = Vec::with_capacity(contract.fields.len());
     for (field, column) in contract.fields.iter().zip(&matched) {
         let source = maker.source(field, *column)?;
@@ -174,12 +190,23 @@ pub fn make(
         nulls: Nulls::new(
             options.null.iter().chain(mapping.iter().flat_map(|mapping| &mapping.nulls)),
         ),
-        crs: options.crs.or(mapping.and_then(|mapping| mapping.crs)).unwrap_or(Crs::Wgs84),
+        crs: options.crs.or(mapping.and_then(|mapping| mapping.crs)).or(crs).unwrap_or(Crs::Wgs84),
         utc_offset_minutes: options.utc_offset_minutes,
         transcoded,
         header,
     };
     Ok((plan, drift))
+}
+
+/// A file's own geometry column is the contract's, whatever the two are called.
+fn match_geometry(contract: &Contract, header: &Header, name: &str, matched: &mut [Option<usize>]) {
+    let field = contract.fields.iter().position(|field| field.ty == FieldType::Geometry);
+    if let (Some(column), Some(field)) = (header.find(name), field)
+        && matched[field].is_none()
+        && !matched.contains(&Some(column))
+    {
+        matched[field] = Some(column);
+    }
 }
 
 struct Maker<'a> {

@@ -100,9 +100,12 @@ fn faulty(plan: &Plan, table: &Table) -> Vec<BadRow> {
                 let expected = plan.header.names.len();
                 (Reason::Columns, format!("expected {expected} cells, found {found}"))
             }
+            Fault::NewColumn(name) => {
+                (Reason::Columns, format!("expected the columns of the first rows, found `{name}`"))
+            }
             Fault::Syntax(problem) => (Reason::Syntax, problem.clone()),
         };
-        let (line, raw) = (table.records[*record].line, raw_text(table.raw(*record)));
+        let (line, raw) = (table.records[*record].line, raw_text(&table.raw(*record)));
         BadRow { line, raw, field: None, reason, message }
     };
     table.faults.iter().map(of).collect()
@@ -126,7 +129,7 @@ fn set_aside(
             let record = rows[*row].record as usize;
             bad.push(BadRow {
                 line: table.records[record].line,
-                raw: raw_text(table.raw(record)),
+                raw: raw_text(&table.raw(record)),
                 field: Some(field.name.clone()),
                 reason: refusal.reason,
                 message: refusal.message.clone(),

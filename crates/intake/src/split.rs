@@ -121,6 +121,10 @@ fn end_plain(text: &[u8], record: usize, cell: usize, end: usize, line: u64, tab
         table.forget_record();
         return;
     }
+    if end - record > RECORD_BYTES_MAX {
+        table.end_faulty(record, end, line, Fault::TooLong);
+        return;
+    }
     table.push_cell(cell, end);
     table.end_record(record, end, line);
 }
@@ -136,6 +140,8 @@ fn split_quoted(text: &[u8], start: usize, first_line: u64, delimiter: u8, table
         let body = trim_newline(text, at, end);
         if unclosed {
             table.end_faulty(at, body, line, Fault::UnclosedQuote);
+        } else if body - at > RECORD_BYTES_MAX {
+            table.end_faulty(at, body, line, Fault::TooLong);
         } else if body > at {
             split_record(text, at, body, delimiter, table);
             table.end_record(at, body, line);

@@ -1,6 +1,8 @@
 //! A block of records as text cells, by position: no cell is copied unless it has to be.
 
-use crate::bounds::RECORD_BYTES_MAX;
+use std::borrow::Cow;
+
+use arrow::record_batch::RecordBatch;
 
 /// Why a whole record is bad, before any cell of it is looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +11,8 @@ pub enum Fault {
     TooLong,
     /// Cells found.
     Columns(usize),
+    /// A key that no earlier object had.
+    NewColumn(String),
     /// What a parser of another format said.
     Syntax(String),
 }
@@ -44,6 +48,8 @@ pub struct Table {
     pub records: Vec<Record>,
     /// By record, ascending.
     pub faults: Vec<(usize, Fault)>,
+    /// The records as typed columns, in formats that have them.
+    pub batch: Option<RecordBatch>,
 }
 
 fn offset(value: usize) -> u32 {
@@ -59,6 +65,7 @@ impl Table {
             columns,
             records: Vec::new(),
             faults: Vec::new(),
+            batch: None,
         }
     }
 
@@ -103,9 +110,6 @@ impl Table {
         let cells = self.spans.len() - self.records.len() * self.columns;
         if cells != self.columns {
             self.fit(cells);
-        }
-        if end - start > RECORD_BYTES_MAX {
-            self.fault(Fault::TooLong);
         }
         self.records.push(Record { start: offset(start), end: offset(end), line });
     }
@@ -152,8 +156,11 @@ impl Table {
     }
 
     /// The record as the file has it.
-    pub fn raw(&self, record: usize) -> &[u8] {
+    pub fn raw(&self, record: usize) -> Cow<'_, [u8]> {
+        if let Some(batch) = &self.batch {
+            return Cow::Owned(crate::parquet::raw(batch, record));
+        }
         let Record { start, end, .. } = self.records[record];
-        &self.body[start as usize..end as usize]
+        Cow::Borrowed(&self.body[start as usize..end as usize])
     }
 }
