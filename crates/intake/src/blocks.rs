@@ -56,6 +56,12 @@ impl Blocks {
         }
     }
 
+    /// The stream's first byte is on this line of the file.
+    pub fn from_line(mut self, line: u64) -> Self {
+        self.line = line;
+        self
+    }
+
     /// The next block; `None` at the end.
     pub fn next(&mut self) -> std::io::Result<Option<Block>> {
         // A record may be longer than the block: then the block grows up to the longest record.

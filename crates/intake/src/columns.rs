@@ -450,8 +450,8 @@ fn text<'a>(
     if transcoded && memchr::memmem::find(cell, REPLACEMENT).is_some() {
         return Err(Refusal::expected(Reason::Encoding, "text in the file's encoding", cell));
     }
-    if !field.codes.is_empty() && !field.codes.contains(cell) {
-        return Err(Refusal::expected(Reason::Code, &expected_codes(field), cell));
+    if !field.codes.allow(cell) {
+        return Err(Refusal::expected(Reason::Code, &field.codes.shown(), cell));
     }
     if field.ty == FieldType::AreaCode && !is_area_code(cell) {
         return Err(Refusal::expected(Reason::AreaCode, "an area code of 12 digits or more", cell));
@@ -461,15 +461,6 @@ fn text<'a>(
         return Err(Refusal::expected(Reason::IdentityNumber, expected, b"another text"));
     }
     Ok(cell)
-}
-
-fn expected_codes(field: &FieldPlan) -> String {
-    const SHOWN_MAX: usize = 8;
-    let mut codes: Vec<_> = field.codes.iter().map(|code| String::from_utf8_lossy(code)).collect();
-    codes.sort_unstable();
-    let more = if codes.len() > SHOWN_MAX { ", …" } else { "" };
-    codes.truncate(SHOWN_MAX);
-    format!("one of {}{more}", codes.join(", "))
 }
 
 /// Official codes have 12 digits; grids below a community append theirs.

@@ -11,19 +11,33 @@ use crate::bounds::{
 use crate::error::IntakeError;
 use crate::pipeline::{Piece, Work};
 use crate::plan::Plan;
+use crate::source::{self, Source};
 use crate::split::{RecordEnd, guess_delimiter, last_record_end, record_end, split};
 use crate::table::{Fault, Table};
 use crate::text::trim;
-use crate::{Opened, Read, rows, source};
+use crate::{Opened, Read, rows};
 
 pub fn open<'a>(read: &Read<'a>) -> Result<Opened<'a>, IntakeError> {
-    let mut source = source::open(&read.path, read.options.encoding.as_deref())?;
+    let source = source::open(&read.path, read.options.encoding.as_deref())?;
+    from_source(read, source, None)
+}
+
+/// The same from text that need not be a file; `block_bytes` overrules how it is cut.
+pub fn from_source<'a>(
+    read: &Read<'a>,
+    mut source: Source,
+    block_bytes: Option<usize>,
+) -> Result<Opened<'a>, IntakeError> {
     let error = |source| IntakeError::Read { path: read.path.clone(), source };
     let mut head = Vec::new();
     (&mut source.reader).take(SAMPLE_BYTES as u64).read_to_end(&mut head).map_err(error)?;
     let delimiter = read.options.delimiter.unwrap_or_else(|| guess_delimiter(&head));
     let (names, header_end, header_lines) =
         header(&head, delimiter).ok_or_else(|| IntakeError::Empty { path: read.path.clone() })?;
+    if names.is_empty() {
+        let problem = "its header has a quote that is never closed".to_owned();
+        return Err(IntakeError::Content { format: "CSV", problem });
+    }
     if names.len() > COLUMNS_MAX {
         return Err(IntakeError::TooManyColumns { found: names.len(), max: COLUMNS_MAX });
     }
@@ -35,14 +49,14 @@ pub fn open<'a>(read: &Read<'a>) -> Result<Opened<'a>, IntakeError> {
     let mut sample = Table::over(head[..sample_end].to_vec(), plan.header.names.len());
     split(&mut sample, skip_bytes, 1 + skip_lines, delimiter);
     drift.retyped = rows::retyped(&plan, &sample, SAMPLE_RECORDS);
-    let block_bytes = if plan.wide.is_some() { BLOCK_WIDE_BYTES } else { BLOCK_BYTES };
-    let whole = std::io::Cursor::new(head).chain(source.reader);
+    let usual = if plan.wide.is_some() { BLOCK_WIDE_BYTES } else { BLOCK_BYTES };
+    let block_bytes = block_bytes.unwrap_or(usual);
+    let rest = std::io::Cursor::new(head.split_off(skip_bytes)).chain(source.reader);
     let cut = move |text: &[u8], _| last_record_end(text, delimiter);
     let pieces = Pieces {
-        blocks: Blocks::new(Box::new(whole), block_bytes, RECORD_BYTES_MAX, Box::new(cut)),
+        blocks: Blocks::new(Box::new(rest), block_bytes, RECORD_BYTES_MAX, Box::new(cut))
+            .from_line(1 + skip_lines),
         delimiter,
-        skip_bytes,
-        skip_lines,
         position: source.position,
         path: read.path.clone(),
     };
@@ -80,9 +94,6 @@ fn names(record: &[u8], delimiter: u8) -> Vec<String> {
 struct Pieces {
     blocks: Blocks,
     delimiter: u8,
-    /// Of the first block: the header.
-    skip_bytes: usize,
-    skip_lines: u64,
     position: Arc<AtomicU64>,
     path: std::path::PathBuf,
 }
@@ -93,15 +104,13 @@ impl Work for Pieces {
         let block =
             block.map_err(|source| IntakeError::Read { path: self.path.clone(), source })?;
         let Some(block) = block else { return Ok(None) };
-        let skip_bytes = std::mem::take(&mut self.skip_bytes);
-        let skip_lines = std::mem::take(&mut self.skip_lines);
         let delimiter = self.delimiter;
-        let piece = move |plan: &Plan| Ok(table(plan, block, skip_bytes, skip_lines, delimiter));
+        let piece = move |plan: &Plan| Ok(table(plan, block, delimiter));
         Ok(Some((Box::new(piece), self.position.load(Ordering::Relaxed))))
     }
 }
 
-fn table(plan: &Plan, block: Block, skip_bytes: usize, skip_lines: u64, delimiter: u8) -> Table {
+fn table(plan: &Plan, block: Block, delimiter: u8) -> Table {
     let columns = plan.header.names.len();
     let Block { text, first_line, oversized } = block;
     let mut table = Table::over(text, columns);
@@ -109,7 +118,7 @@ fn table(plan: &Plan, block: Block, skip_bytes: usize, skip_lines: u64, delimite
         let end = table.body.len();
         table.end_faulty(0, end, first_line, Fault::TooLong);
     } else {
-        split(&mut table, skip_bytes, first_line + skip_lines, delimiter);
+        split(&mut table, 0, first_line, delimiter);
     }
     table
 }

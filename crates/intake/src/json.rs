@@ -62,18 +62,18 @@ pub fn open<'a>(read: &Read<'a>, format: Format) -> Result<Opened<'a>, IntakeErr
     }
     let (plan, mut drift, mapping) = read.plan(names, source.transcoded, crs)?;
     let keys = Arc::new(Keys::new(&plan, read.strict(mapping)));
-    let sample = table(&keys, first.clone(), shape, 0);
+    let sample = table(&keys, first.clone(), shape);
     drift.retyped = rows::retyped(&plan, &sample, SAMPLE_RECORDS);
     let again = Cursor::new(first.text).chain(blocks.into_reader());
     let block_bytes = if plan.wide.is_some() { BLOCK_WIDE_BYTES } else { BLOCK_BYTES };
     array_ended.store(false, Ordering::Relaxed);
     let pieces = Pieces {
-        blocks: self::blocks(Box::new(again), shape, block_bytes, Arc::clone(&array_ended)),
+        blocks: self::blocks(Box::new(again), shape, block_bytes, Arc::clone(&array_ended))
+            .from_line(1 + skip_lines),
         shape,
         keys,
         array_ended,
         finished: false,
-        skip_lines,
         position: source.position,
         path: read.path.clone(),
         format,
@@ -359,8 +359,6 @@ struct Pieces {
     keys: Arc<Keys>,
     array_ended: Arc<AtomicBool>,
     finished: bool,
-    /// Lines before the first object.
-    skip_lines: u64,
     position: Arc<AtomicU64>,
     path: PathBuf,
     format: Format,
@@ -378,20 +376,20 @@ impl Work for Pieces {
         // What follows the array is not its business.
         self.finished = self.array_ended.load(Ordering::Relaxed);
         if block.oversized && self.shape == Shape::Array {
-            let line = block.first_line + self.skip_lines;
+            let line = block.first_line;
             let problem =
                 format!("an object of more than {JSON_OBJECT_BYTES_MAX} bytes at line {line}");
             return Err(IntakeError::Content { format: self.format.name(), problem });
         }
-        let (keys, shape, skip_lines) = (Arc::clone(&self.keys), self.shape, self.skip_lines);
-        let piece = move |_: &Plan| Ok(table(&keys, block, shape, skip_lines));
+        let (keys, shape) = (Arc::clone(&self.keys), self.shape);
+        let piece = move |_: &Plan| Ok(table(&keys, block, shape));
         Ok(Some((Box::new(piece), self.position.load(Ordering::Relaxed))))
     }
 }
 
-fn table(keys: &Keys, block: Block, shape: Shape, skip_lines: u64) -> Table {
+fn table(keys: &Keys, block: Block, shape: Shape) -> Table {
     let mut table = Table::new(keys.width);
-    let first_line = block.first_line + skip_lines;
+    let first_line = block.first_line;
     if block.oversized {
         table.end_faulty(0, block.text.len(), first_line, Fault::TooLong);
     } else {

@@ -27,6 +27,7 @@ mod drift;
 mod error;
 mod excel;
 mod fingerprint;
+mod fuzz;
 mod geometry;
 mod header;
 mod json;
@@ -54,6 +55,8 @@ pub use chunk::{BadRow, Chunk, Reason};
 pub use drift::{Drift, Missing, Retyped};
 pub use error::IntakeError;
 pub use fingerprint::INTAKE_VERSION;
+#[doc(hidden)]
+pub use fuzz::fuzz_csv;
 pub use options::{Format, NULL_TEXTS, Options};
 
 use fingerprint::Fingerprint;
@@ -184,6 +187,11 @@ impl Intake {
     /// The file's columns, in its order.
     pub fn columns(&self) -> &[String] {
         &self.plan.header.names
+    }
+
+    /// What the file's coordinates were taken to be in.
+    pub fn crs(&self) -> Crs {
+        self.plan.crs
     }
 
     pub fn schema(&self) -> &SchemaRef {

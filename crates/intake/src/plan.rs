@@ -2,7 +2,6 @@
 //! together once, so that the parsers decide nothing.
 
 use std::collections::BTreeMap;
-use std::collections::HashSet;
 
 use arrow::datatypes::SchemaRef;
 use pack::{Contract, Crs, FieldType, ImportMapping, Pii, Shape, ValueSource};
@@ -48,8 +47,7 @@ pub struct FieldPlan {
     /// The field's unit is percent, so that `12.5%` is 12.5.
     pub percent: bool,
     pub identity_number: bool,
-    /// Allowed values; empty: all.
-    pub codes: HashSet<Vec<u8>>,
+    pub codes: Codes,
     pub source: Source,
 }
 
@@ -92,6 +90,40 @@ pub enum Part {
     /// `{column|integer}`: a number, written without decimals: `510104.0` → `510104`.
     Integer(usize),
     Group(usize),
+}
+
+/// A field's allowed values; none: all are.
+pub struct Codes {
+    sorted: Vec<Vec<u8>>,
+}
+
+impl Codes {
+    /// Fewer codes than these are found sooner one by one than by halves.
+    const LISTED_MAX: usize = 12;
+
+    fn new(codes: &[String]) -> Self {
+        let mut sorted: Vec<Vec<u8>> = codes.iter().map(|code| code.as_bytes().to_vec()).collect();
+        sorted.sort_unstable();
+        Self { sorted }
+    }
+
+    #[inline]
+    pub fn allow(&self, cell: &[u8]) -> bool {
+        match self.sorted.len() {
+            0 => true,
+            1..=Self::LISTED_MAX => self.sorted.iter().any(|code| code == cell),
+            _ => self.sorted.binary_search_by(|code| code.as_slice().cmp(cell)).is_ok(),
+        }
+    }
+
+    /// The first codes, for a message.
+    pub fn shown(&self) -> String {
+        const SHOWN_MAX: usize = 8;
+        let shown: Vec<_> =
+            self.sorted.iter().take(SHOWN_MAX).map(|code| String::from_utf8_lossy(code)).collect();
+        let more = if self.sorted.len() > SHOWN_MAX { ", …" } else { "" };
+        format!("one of {}{more}", shown.join(", "))
+    }
 }
 
 /// The texts that mean that there is no value.
@@ -171,7 +203,7 @@ pub fn make(
             required: field.required || contract.key.contains(&field.name),
             percent: matches!(field.unit.as_deref(), Some("%" | "percent")),
             identity_number: field.pii == Pii::IdentityNumber,
-            codes: field.codes.iter().map(|code| code.as_bytes().to_vec()).collect(),
+            codes: Codes::new(&field.codes),
             source,
         });
     }

@@ -9,7 +9,8 @@ use crate::chunk::{BadRow, Chunk, Reason, raw_text};
 use crate::columns::{Column, Reader, Row};
 use crate::drift::Retyped;
 use crate::error::IntakeError;
-use crate::plan::Plan;
+use crate::excel::push_csv;
+use crate::plan::{Plan, Wide};
 use crate::table::{Fault, Table};
 use crate::text::trim;
 
@@ -127,9 +128,13 @@ fn set_aside(
                 continue;
             }
             let record = rows[*row].record as usize;
+            let raw = match &plan.wide {
+                None => raw_text(&table.raw(record)),
+                Some(wide) => wide_raw(wide, table, rows[*row]),
+            };
             bad.push(BadRow {
                 line: table.records[record].line,
-                raw: raw_text(&table.raw(record)),
+                raw,
                 field: Some(field.name.clone()),
                 reason: refusal.reason,
                 message: refusal.message.clone(),
@@ -138,6 +143,24 @@ fn set_aside(
     }
     bad.sort_by_key(|row| row.line);
     keep
+}
+
+/// One row of a wide record, as CSV: the cells that gave its other rows are empty, so that taking
+/// it again gives this row alone.
+fn wide_raw(wide: &Wide, table: &Table, row: Row) -> String {
+    let mut others = vec![false; table.columns];
+    for (number, column) in wide.columns.iter().enumerate() {
+        others[column.column] = number != row.wide as usize;
+    }
+    let mut raw = Vec::new();
+    for (column, other) in others.iter().enumerate() {
+        if column > 0 {
+            raw.push(b',');
+        }
+        let cell = table.cell(row.record as usize, column).filter(|_| !other);
+        push_csv(&mut raw, cell.unwrap_or_default());
+    }
+    raw_text(&raw)
 }
 
 /// Fields most of whose values in the first `records` records are not of the field's type.

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{Cursor, Read};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -116,13 +117,17 @@ impl Read for Counted {
     }
 }
 
-/// Another encoding to UTF-8, piece by piece.
+/// Another encoding to UTF-8, piece by piece. Readers may ask for less than one character at a
+/// time, so what is decoded waits in a buffer of its own.
 struct Transcoded<R> {
     inner: R,
     decoder: Decoder,
     input: Vec<u8>,
     /// What of `input` is not decoded yet.
-    pending: std::ops::Range<usize>,
+    pending: Range<usize>,
+    output: Vec<u8>,
+    /// What of `output` is not given out yet.
+    ready: Range<usize>,
     ended: bool,
     finished: bool,
 }
@@ -134,32 +139,38 @@ impl<R: Read> Transcoded<R> {
             decoder: encoding.new_decoder_without_bom_handling(),
             input: vec![0; READ_BYTES],
             pending: 0..0,
+            output: vec![0; READ_BYTES],
+            ready: 0..0,
             ended: false,
             finished: false,
         }
     }
-}
 
-impl<R: Read> Read for Transcoded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        // A character takes up to four bytes of UTF-8; the decoder wants room for one.
-        assert!(buffer.len() >= 16, "the caller reads in large pieces");
-        loop {
-            if self.finished {
-                return Ok(0);
-            }
+    fn decode(&mut self) -> std::io::Result<()> {
+        while self.ready.is_empty() && !self.finished {
             if self.pending.is_empty() && !self.ended {
                 let count = self.inner.read(&mut self.input)?;
                 self.ended = count == 0;
                 self.pending = 0..count;
             }
             let input = &self.input[self.pending.clone()];
-            let (result, read, written, _) = self.decoder.decode_to_utf8(input, buffer, self.ended);
+            let (result, read, written, _) =
+                self.decoder.decode_to_utf8(input, &mut self.output, self.ended);
             self.pending.start += read;
+            self.ready = 0..written;
             self.finished = self.ended && result == encoding_rs::CoderResult::InputEmpty;
-            if written > 0 {
-                return Ok(written);
-            }
         }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Transcoded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.decode()?;
+        let count = self.ready.len().min(buffer.len());
+        let from = self.ready.start;
+        buffer[..count].copy_from_slice(&self.output[from..from + count]);
+        self.ready.start += count;
+        Ok(count)
     }
 }

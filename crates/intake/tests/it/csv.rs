@@ -3,9 +3,9 @@
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use intake::{IntakeError, Options, Reason};
-use pack::{Contract, DriftRule, FieldType, Text};
+use pack::{Contract, DriftRule, FieldType, Shape, Text};
 
-use crate::common::{contract, drain, field, file, read, required};
+use crate::common::{contract, drain, field, file, mapping, read, required, template};
 
 fn people() -> Contract {
     let mut area = field("area_km2", FieldType::Number);
@@ -228,4 +228,28 @@ fn an_empty_file_is_refused() {
         let error = read(&path, &people(), &[], &Options::default()).unwrap_err();
         assert!(matches!(error, IntakeError::Empty { .. }), "{error}");
     }
+}
+
+#[test]
+fn a_bad_row_of_a_wide_file_keeps_its_own_cell_alone() {
+    let contract = contract(
+        "t.wide",
+        vec![
+            required("day", FieldType::Date),
+            required("site", FieldType::Text),
+            required("v", FieldType::Number),
+        ],
+    );
+    let wide = Shape::Wide { columns: "^V_(?P<site>.+)$".to_owned(), value: "v".to_owned() };
+    let mapping = mapping("t.wide", wide, &[("site", template("{site}"))]);
+    let (_dir, path) = file("wide.csv", "day;V_a;V_b;V_c\n2024-01-01;1;x;3\n2024-01-02;;5;\n");
+    let (rows, bad) =
+        read(&path, &contract, std::slice::from_ref(&mapping), &Options::default()).unwrap();
+    assert_eq!(rows.num_rows(), 3);
+    assert_eq!((bad.len(), bad[0].line, bad[0].raw.as_str()), (1, 2, "2024-01-01,,x,"));
+    let again = format!("day,V_a,V_b,V_c\n{}\n", bad[0].raw.replace('x', "2"));
+    let (_dir, path) = file("again.csv", again);
+    let (rows, bad) = read(&path, &contract, &[mapping], &Options::default()).unwrap();
+    assert_eq!((rows.num_rows(), bad.len()), (1, 0));
+    assert_eq!(rows.column(1).as_string::<i32>().value(0), "b");
 }
