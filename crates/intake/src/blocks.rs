@@ -57,7 +57,7 @@ impl Blocks {
     }
 
     /// The stream's first byte is on this line of the file.
-    pub fn from_line(mut self, line: u64) -> Self {
+    pub fn starting_on(mut self, line: u64) -> Self {
         self.line = line;
         self
     }

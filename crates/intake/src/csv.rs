@@ -55,7 +55,7 @@ pub fn from_source<'a>(
     let cut = move |text: &[u8], _| last_record_end(text, delimiter);
     let pieces = Pieces {
         blocks: Blocks::new(Box::new(rest), block_bytes, RECORD_BYTES_MAX, Box::new(cut))
-            .from_line(1 + skip_lines),
+            .starting_on(1 + skip_lines),
         delimiter,
         position: source.position,
         path: read.path.clone(),

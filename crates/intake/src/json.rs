@@ -69,7 +69,7 @@ pub fn open<'a>(read: &Read<'a>, format: Format) -> Result<Opened<'a>, IntakeErr
     array_ended.store(false, Ordering::Relaxed);
     let pieces = Pieces {
         blocks: self::blocks(Box::new(again), shape, block_bytes, Arc::clone(&array_ended))
-            .from_line(1 + skip_lines),
+            .starting_on(1 + skip_lines),
         shape,
         keys,
         array_ended,

@@ -227,10 +227,8 @@ impl<'a> Cursor<'a> {
 
     /// `Z`, `UTC`, `+08:00`, `+0800`, `+08`.
     fn offset(&mut self) -> Option<i32> {
-        if self.word("UTC") || self.skip(&['Z', 'z']) {
-            if self.rest.is_empty() {
-                return Some(0);
-            }
+        if (self.word("UTC") || self.skip(&['Z', 'z'])) && self.rest.is_empty() {
+            return Some(0);
         }
         let sign = if self.skip(&['+']) {
             1

@@ -5,4 +5,5 @@
 mod common;
 mod csv;
 mod formats;
+mod packs;
 mod real;
