@@ -1,0 +1,53 @@
+"""The demonstration: one command, a city, logins that see different things."""
+
+import os
+import re
+import subprocess
+
+import pytest
+from conftest import ROOT, SHUJIN, free_port, started
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    log, http, pg = folder / "log", f"127.0.0.1:{free_port()}", free_port()
+    environment = {name: value for name, value in os.environ.items() if name != "CITY_DATA"}
+    command = [SHUJIN, "demo", "--data", folder / "city", "--people", "400"]
+    process = subprocess.Popen(
+        [*command, "--http", http, "--pg", f"127.0.0.1:{pg}"],
+        stdin=subprocess.DEVNULL,
+        stdout=log.open("w"),
+        stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        env=environment,
+    )
+    server = started(folder / "city", process, http, pg, log)
+    yield server, log
+    server.stop()
+
+
+def ask(server, user, sql):
+    return server.psql(user, "-At", "-c", sql, password=f"{user}-demo").strip()
+
+
+def test_it_says_where_it_is_and_who_may_come_in(demo):
+    server, log = demo
+    said = log.read_text()
+    assert server.http in said and str(server.pg_port) in said
+    for user in ("steward", "market", "tax", "health"):
+        assert re.search(rf"\b{user}-demo\b", said), said
+
+
+def test_its_logins_see_different_things(demo):
+    server, _ = demo
+    owner = ask(server, "market", "SELECT count(*), count(legal_person) FROM market.enterprise")
+    masked = ask(server, "tax", "SELECT count(*), count(legal_person) FROM market.enterprise")
+    rows, names = owner.split("|")
+    assert int(rows) > 0 and rows == names
+    assert masked == f"{rows}|0"
+    refusal = server.psql(
+        "health", "-c", "SELECT * FROM market.enterprise", code=1, password="health-demo"
+    )
+    assert "does not exist, or you have no access" in refusal
+    assert int(ask(server, "health", "SELECT count(*) FROM air.pm25")) > 0

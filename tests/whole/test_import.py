@@ -1,0 +1,76 @@
+"""Files that are wrong, strange, twice there or cut short."""
+
+import random
+import signal
+import subprocess
+import time
+
+from conftest import ROOT, SHUJIN, add_user, ask, enterprises, import_file, shujin
+
+HEADER = "监测点,观测时间,PM2.5\n"
+
+
+def lines(count, site="某站"):
+    for hour in range(count):
+        yield f"{site},2024-01-{hour // 24 % 28 + 1:02d}T{hour % 24:02d}:00:00+08:00,{hour % 300}\n"
+
+
+def test_an_old_encoding_and_chinese_headers(tmp_path):
+    file = tmp_path / "gb.csv"
+    file.write_text(enterprises(6), encoding="gb18030")
+    summary = import_file(tmp_path / "city", "market.enterprise", file, "--encoding", "gb18030")
+    assert (summary["rows_taken"], summary["rows_quarantined"]) == (6, 0), summary
+    add_user(tmp_path / "city", "zhao", "market_regulation", "data_steward")
+    question = "SELECT name FROM market.enterprise ORDER BY credit_code LIMIT 1"
+    names = ask(tmp_path / "city", question, user="zhao")
+    assert names == [{"name": "蜀锦第0纺织厂"}]
+
+
+def test_bad_rows_wait_in_quarantine_and_can_be_mended(tmp_path):
+    data, file = tmp_path / "city", tmp_path / "readings.csv"
+    good = list(lines(10))
+    bad = ["某站,2024-02-30T00:00:00+08:00,5\n", "某站,2024-02-01T00:00:00+08:00,many\n"]
+    file.write_text(HEADER + "".join(good[:5] + bad + good[5:]), encoding="utf-8")
+    summary = import_file(data, "air.pm25", file)
+    assert (summary["rows_taken"], summary["rows_quarantined"]) == (10, 2), summary
+    listed = shujin("quarantine", "list", "--data", data)
+    assert "many" in listed and "2024-02-30" in listed
+    # Three lines a row: its id and place, the reason, the raw text.
+    lines_listed = listed.splitlines()
+    raw = next(at for at, line in enumerate(lines_listed) if line.strip() == bad[1].strip())
+    row = lines_listed[raw - 2].split()[0]
+    shujin("quarantine", "repair", "--data", data, row, "--set", "pm25=42")
+    assert ask(data, "SELECT count(*) AS n FROM air.pm25") == [{"n": 11}]
+
+
+def test_a_file_with_unknown_columns_is_refused_by_name(tmp_path):
+    file = tmp_path / "other.csv"
+    file.write_text("colour,size\nred,1\n", encoding="utf-8")
+    refusal = shujin("import", "--data", tmp_path / "city", "air.pm25", file, code=1)
+    assert "observed_at" in refusal or "colour" in refusal
+
+
+def test_a_killed_import_loses_and_doubles_nothing(tmp_path):
+    data, file = tmp_path / "city", tmp_path / "long.csv"
+    count = 200_000
+    with file.open("w", encoding="utf-8") as out:
+        out.write(HEADER)
+        for number in range(count // 500):
+            out.writelines(lines(500, site=f"第{number}站"))
+    command = [SHUJIN, "import", "--data", data, "air.pm25", file]
+    dice = random.Random(20_240_101)
+    for _ in range(6):
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(dice.uniform(0.2, 3.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    summary = import_file(data, "air.pm25", file)
+    assert summary["rows_quarantined"] == 0
+    rows = ask(
+        data,
+        "SELECT count(*) AS n, count(DISTINCT site) AS sites, sum(pm25) AS total FROM air.pm25",
+    )
+    expected = sum(hour % 300 for hour in range(500)) * (count // 500)
+    assert rows == [{"n": count, "sites": count // 500, "total": expected}]
