@@ -191,7 +191,7 @@ pub fn page(
         },
         freshness: Freshness::of(newest, contract.freshness_limit_minutes, now),
         statistics: facts.statistics.and_then(|statistics| statistics.shown(known)),
-        quality: facts.quality.and_then(|run| shown_quality(run, known)),
+        quality: facts.quality.and_then(|run| shown_quality(run, contract, known)),
         grants: facts.grants.into_iter().filter(mine).collect(),
         usage: facts.usage.filter(|_| known.owner),
         fields,
@@ -244,7 +244,7 @@ fn field_page(field: &Field, shown: &Shown) -> FieldPage {
 
 /// The owner sees a run whole. Others see how good the data is that they may read in full, rule
 /// by rule, without keys, and no rule about a field that they do not see plain.
-fn shown_quality(mut run: RunResult, known: &Known) -> Option<RunResult> {
+fn shown_quality(mut run: RunResult, contract: &Contract, known: &Known) -> Option<RunResult> {
     if known.owner {
         return Some(run);
     }
@@ -252,10 +252,10 @@ fn shown_quality(mut run: RunResult, known: &Known) -> Option<RunResult> {
         return None;
     }
     let plain = |field: &String| known.fields.get(field) == Some(&Shown::Plain);
-    let all_plain = known.fields.values().all(|shown| *shown == Shown::Plain);
+    let all_plain = contract.fields.iter().all(|field| plain(&field.name));
     run.rules.retain(|rule| match &rule.field {
         Some(field) => plain(field),
-        // A stated rule may speak of any field.
+        // A stated rule may speak of any field, a hidden one too.
         None => all_plain,
     });
     for rule in &mut run.rules {

@@ -8,7 +8,7 @@ use pack::model::Text;
 use serde::{Deserialize, Serialize};
 
 use super::text::{self, Kind, Piece};
-use super::{MarkedText, slips_allowed};
+use super::{MarkedText, Word, slips_allowed};
 
 const SNIPPET_CHARS_MAX: usize = 120;
 /// How much of the text stands before the first mark.
@@ -25,11 +25,11 @@ pub struct Segment {
 pub type Marked = Vec<Segment>;
 
 pub(super) struct Marker<'a> {
-    words: &'a [Piece],
+    words: &'a [Word],
 }
 
 impl<'a> Marker<'a> {
-    pub fn new(words: &'a [Piece]) -> Self {
+    pub fn new(words: &'a [Word]) -> Self {
         Self { words }
     }
 
@@ -71,7 +71,7 @@ impl<'a> Marker<'a> {
     fn hits(&self, text: &str) -> Vec<bool> {
         let mut hits = vec![false; text.len()];
         for piece in text::pieces(text) {
-            if self.words.iter().any(|word| meets(word, &piece)) {
+            if self.words.iter().any(|word| meets(&word.piece, &piece)) {
                 hits[piece.at].fill(true);
             }
         }
@@ -86,9 +86,14 @@ fn meets(word: &Piece, piece: &Piece) -> bool {
     if !same_script {
         return false;
     }
+    if matches!(piece.kind, Kind::Han | Kind::HanGram)
+        && piece.text.chars().count() > 1
+        && word.text.contains(&piece.text)
+    {
+        return true;
+    }
     if piece.kind == Kind::HanGram {
-        // Pairs are marked only as parts of the word itself.
-        return piece.text.chars().count() > 1 && word.text.contains(&piece.text);
+        return false;
     }
     piece.text.starts_with(&word.text) || within_slips(word, &piece.text)
 }

@@ -57,6 +57,8 @@ const WORDS_MET_SHARE_MIN: f32 = 0.5;
 const BEGINNING_WEIGHT: f32 = 0.5;
 const SLIP_WEIGHT: f32 = 0.25;
 const PAIRS_WEIGHT: f32 = 0.6;
+/// A word inside the word: 地铁 where 地铁站 was asked for.
+const PART_WEIGHT: f32 = 0.3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
@@ -248,7 +250,7 @@ impl SearchIndex {
     /// Adds to each dataset the best that this word meets there.
     fn meet<'a>(
         &'a self,
-        word: &Piece,
+        word: &Word,
         allowed: &Arc<[bool]>,
         found: &mut BTreeMap<&'a str, Found>,
     ) -> Result<(), SearchError> {
@@ -284,7 +286,7 @@ impl SearchIndex {
     }
 
     /// One word, anywhere: exactly, by its beginning, or with a slip.
-    fn query(&self, word: &Piece) -> BooleanQuery {
+    fn query(&self, Word { piece: word, parts }: &Word) -> BooleanQuery {
         let mut ways: Vec<Box<dyn Query>> = Vec::new();
         for (field, weight) in &self.shelf.weighted {
             let term = |text: &str| Term::from_field_text(*field, text);
@@ -297,6 +299,10 @@ impl SearchIndex {
             let slips = slips_allowed(word);
             if slips > 0 {
                 way(Box::new(FuzzyTermQuery::new(term(&word.text), slips, true)), SLIP_WEIGHT);
+            }
+            for part in parts {
+                let part = TermQuery::new(term(part), IndexRecordOption::WithFreqs);
+                way(Box::new(part), PART_WEIGHT);
             }
             let pairs = pairs(word);
             if pairs.len() > 1 {
@@ -366,22 +372,35 @@ impl Found {
     }
 }
 
-/// The query's words: not the parts of words, which would let `air.pm25` match every `air`.
-/// Where the dictionary finds words inside a word, the longest stands for all.
-fn words(query: &str) -> Vec<Piece> {
+/// A word of a query.
+struct Word {
+    piece: Piece,
+    /// Dictionary words inside a Chinese word.
+    parts: Vec<String>,
+}
+
+/// The query's words. The parts of an identifier are not words of their own, or `air.pm25` would
+/// match every `air`; the words inside a Chinese word stand behind it.
+fn words(query: &str) -> Vec<Word> {
     let pieces = text::pieces(query);
     let long: Vec<&Piece> =
         pieces.iter().filter(|p| matches!(p.kind, Kind::Latin | Kind::Han)).collect();
     let inside = |a: &Piece, b: &Piece| {
         b.at.start <= a.at.start && a.at.end <= b.at.end && a.at.len() < b.at.len()
     };
-    let mut words: Vec<Piece> = Vec::new();
+    let mut words: Vec<Word> = Vec::new();
     for piece in &long {
         let swallowed = long.iter().any(|other| inside(piece, other));
         let stop = STOP_WORDS.contains(&piece.text.as_str());
-        if !swallowed && !stop && !words.iter().any(|word| word.text == piece.text) {
-            words.push((*piece).clone());
+        if swallowed || stop || words.iter().any(|word| word.piece.text == piece.text) {
+            continue;
         }
+        let parts = long.iter().filter(|other| inside(other, piece));
+        let parts = parts.filter(|part| part.text.chars().count() > 1);
+        words.push(Word {
+            parts: parts.map(|part| part.text.clone()).collect(),
+            piece: (*piece).clone(),
+        });
     }
     words.truncate(QUERY_WORDS_MAX);
     words

@@ -2,4 +2,5 @@
 //! plain SQL over rows that were filtered and masked beforehand.
 
 mod attacks;
+mod shelves;
 mod support;
