@@ -17,6 +17,7 @@
 //! This module knows neither stores nor who asks. Results are plain data; [`records`] keeps them.
 
 mod check;
+pub mod records;
 mod rules;
 mod run;
 

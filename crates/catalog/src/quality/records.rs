@@ -1,9 +1,17 @@
 //! Quality runs in the records: one row a run, its results as JSON.
 
+#![expect(
+    elided_lifetimes_in_paths,
+    reason = "`MigrationTrait` leaves them out, and async_trait wants the same text"
+)]
+
 use sea_orm::sea_query::{ColumnDef, Index, Table};
-use sea_orm::{ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
 use sea_orm_migration::SchemaManager;
-use store::records::{MigrationName, MigrationTrait, Records, RecordsError};
+use store::records::migrations::MigrationName;
+use store::records::{MigrationTrait, Records, RecordsError};
 
 use super::RunResult;
 use crate::records::micros;
@@ -37,13 +45,13 @@ pub struct Migration;
 
 impl MigrationName for Migration {
     fn name(&self) -> &str {
-        "catalog_0011_quality_run"
+        "catalog_0005_quality_run"
     }
 }
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         use quality_run::Column as Run;
         let runs = Table::create()
             .table(quality_run::Entity)

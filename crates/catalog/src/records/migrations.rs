@@ -11,10 +11,18 @@ use sea_orm_migration::SchemaManager;
 use store::records::migrations::{MigrationName, MigrationTrait, Migrations};
 
 use super::{audit_entry, audit_head, correction, counter, sharing_grant, sharing_request};
+use crate::{quality, statistics, usage};
 
 /// Hand these to `Records::migrate` together with those of the other crates.
 pub fn migrations() -> Migrations {
-    vec![Box::new(Audit), Box::new(Sharing), Box::new(Corrections)]
+    vec![
+        Box::new(Audit),
+        Box::new(Sharing),
+        Box::new(Corrections),
+        Box::new(usage::records::Migration),
+        Box::new(quality::records::Migration),
+        Box::new(statistics::records::Migration),
+    ]
 }
 
 struct Audit;

@@ -4,6 +4,7 @@
 //! Distinct counts are estimates (HyperLogLog, about 2 % off); everything else is exact.
 
 mod freshness;
+pub mod records;
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ use crate::quality::share;
 
 pub use freshness::{Freshness, newest};
 
-/// Statistics of a dataset at one moment. Kept by the caller as JSON.
+/// Statistics of a dataset at one moment. [`records`] keeps the newest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
     pub dataset: String,

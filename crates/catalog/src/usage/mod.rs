@@ -10,7 +10,12 @@
 //! slowed down. It never holds a value: literals are taken out of statements and parameters are
 //! not recorded at all.
 
+mod log;
+pub mod records;
 mod statement;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +23,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use log::{UsageLog, UsageLogOptions};
+pub use records::{forget_before, summary, summary_since};
 pub use statement::{STATEMENT_CHARS_MAX, Statement};
 
 use crate::{Session, Surface};

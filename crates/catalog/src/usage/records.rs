@@ -1,5 +1,10 @@
 //! The usage log in the records: one row a query, one row for each dataset that a query used.
 
+#![expect(
+    elided_lifetimes_in_paths,
+    reason = "`MigrationTrait` leaves them out, and async_trait wants the same text"
+)]
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,7 +13,8 @@ use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 use sea_orm_migration::SchemaManager;
-use store::records::{MigrationName, MigrationTrait, Records, RecordsError};
+use store::records::migrations::MigrationName;
+use store::records::{MigrationTrait, Records, RecordsError};
 
 use super::{UsageEntry, UsageSummary, Used};
 use crate::records::{micros, time};
@@ -80,13 +86,13 @@ pub struct Migration;
 
 impl MigrationName for Migration {
     fn name(&self) -> &str {
-        "catalog_0010_usage"
+        "catalog_0004_usage"
     }
 }
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         use usage_dataset::Column as Dataset;
         use usage_query::Column as Query;
         let queries = Table::create()

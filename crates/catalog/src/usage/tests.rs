@@ -111,7 +111,9 @@ async fn many_entries_fit_in_the_databases_bounds() {
 fn a_statement_is_kept_without_its_values() {
     let shape = |sql: &str| Statement::of(sql).shape.expect("SQL");
     assert_eq!(
-        shape("SELECT name -- 510104199001011234\nFROM people.resident WHERE id_number = '510104199001011234' AND age > 65"),
+        shape(
+            "SELECT name -- 510104199001011234\nFROM people.resident WHERE id_number = '510104199001011234' AND age > 65"
+        ),
         "select name from people . resident where id_number = ? and age > ?"
     );
     for secret in [
@@ -136,7 +138,10 @@ fn a_statement_is_kept_without_its_values() {
 fn one_question_about_two_people_has_one_fingerprint() {
     let hash = |sql: &str| Statement::of(sql).hash;
     assert_eq!(hash("select a from t where b = 'x'"), hash("SELECT  a FROM t\nWHERE b = 'y'"));
-    assert_eq!(hash("select a from t where b in (1, 2)"), hash("select a from t where b in (1,2,3,4)"));
+    assert_eq!(
+        hash("select a from t where b in (1, 2)"),
+        hash("select a from t where b in (1,2,3,4)")
+    );
     assert_ne!(hash("select a from t"), hash("select b from t"));
     assert_eq!(hash("select 1").len(), 64);
 }
