@@ -28,11 +28,22 @@ pub const SAMPLE_BYTES: usize = 256 * 1024;
 pub const SAMPLE_RECORDS: usize = 1000;
 /// Rows of a chunk where the format has rows of its own (Parquet, Excel).
 pub const BLOCK_ROWS: usize = 65_536;
+/// Cells of a block: with many columns a block has fewer rows.
+pub const CELLS_PER_BLOCK_MAX: usize = 8 * 1024 * 1024;
+/// Filled cells of a sheet, which are all in memory.
+pub const EXCEL_CELLS_MAX: usize = 8 * 1024 * 1024;
 /// Excel is read whole, so the file is limited.
 pub const EXCEL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Blocks that wait between two threads.
 pub const BLOCKS_IN_FLIGHT: usize = 2;
 /// Threads that parse.
 pub const THREADS_MAX: usize = 64;
+/// Threads that parse unless the caller says more: storing is slower than these.
+pub const THREADS_DEFAULT_MAX: usize = 8;
 /// Nesting of a geometry collection.
 pub const GEOMETRY_DEPTH_MAX: usize = 16;
+
+/// Rows of a block of so many columns, in formats that have rows of their own.
+pub fn rows_per_block(columns: usize) -> usize {
+    (CELLS_PER_BLOCK_MAX / columns.max(1)).min(BLOCK_ROWS)
+}

@@ -7,10 +7,11 @@
 //! limit of `f64`.
 //!
 //! CGCS2000 geographic coordinates are taken as they are. Its ellipsoid has WGS-84's semi-major
-//! axis and differs in the flattening by 1.6e-11·10⁴, at most 0.1 mm on the ground; its frame is
-//! ITRF97 at epoch 2000.0, so that what separates it from today's WGS-84 is the plate's movement,
-//! some 3–4 cm a year, under 1 m in all: below what a city's object data resolve, and not to be
-//! undone without each point's epoch (GB/T 18522, "2000 China geodetic coordinate system").
+//! axis, and its flattening (1/298.257222101 beside 1/298.257223563) differs by 1.6e-11, which is
+//! 0.1 mm at the pole. Its frame is ITRF97 at epoch 2000.0: what separates it from today's WGS-84
+//! is the movement of the plates since, 3–4 cm a year in China, about a metre by now. That cannot be
+//! undone without the epoch of each survey, is far below what maps and addresses resolve, and
+//! leaves neighbouring points of one file where they are to each other.
 //!
 //! The constants of GCJ-02 are those in common public use since 2013: the Krasovsky 1940 ellipsoid
 //! (a = 6 378 245 m, e² = 0.00669342162296594323) and two trigonometric polynomials around

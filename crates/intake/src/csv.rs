@@ -87,6 +87,9 @@ fn names(record: &[u8], delimiter: u8) -> Vec<String> {
     let width = memchr::memchr_iter(delimiter, record).count() + 1;
     let mut table = Table::over(record.to_vec(), width);
     split(&mut table, 0, 1, delimiter);
+    if table.records.is_empty() {
+        return Vec::new();
+    }
     let cells = (0..width).map_while(|column| table.cell(0, column));
     cells.map(|cell| String::from_utf8_lossy(trim(cell)).into_owned()).collect()
 }

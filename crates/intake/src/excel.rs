@@ -1,13 +1,18 @@
-//! Excel workbooks: one sheet, its first row of several filled cells the header.
+//! Excel workbooks (.xlsx): one sheet, its first row of several filled cells the header.
 //!
-//! The format forces the whole sheet into memory, so files are limited in size. Cells come typed;
-//! they are written as the text that the common path reads back to the same value.
+//! The format forces a sheet into memory, so its cells are counted while they are read: a sheet
+//! claims a million rows with a single cell, and only filled cells are kept. Cells come typed; they
+//! are written as the text that the common path reads back to the same value.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
-use calamine::{Data, ExcelDateTime, Range, Reader as _, open_workbook_auto};
+use calamine::{Data, ExcelDateTime, Reader as _, Xlsx, open_workbook};
 
-use crate::bounds::{BLOCK_ROWS, COLUMNS_MAX, EXCEL_BYTES_MAX, SAMPLE_RECORDS};
+use crate::bounds::{
+    COLUMNS_MAX, EXCEL_BYTES_MAX, EXCEL_CELLS_MAX, SAMPLE_RECORDS, rows_per_block,
+};
 use crate::error::IntakeError;
 use crate::pipeline::{Piece, Work};
 use crate::plan::Plan;
@@ -18,29 +23,39 @@ use crate::{Opened, Read, rows};
 const TITLE_ROWS_MAX: usize = 10;
 
 pub fn open<'a>(read: &Read<'a>) -> Result<Opened<'a>, IntakeError> {
-    let sheet = sheet(&read.path, read.options.sheet.as_deref())?;
-    let empty = || IntakeError::Empty { path: read.path.clone() };
-    let header = header_row(&sheet).ok_or_else(empty)?;
-    let names: Vec<String> = sheet
-        .rows()
-        .nth(header)
-        .ok_or_else(empty)?
-        .iter()
-        .map(|cell| text(cell).unwrap_or_default().trim().to_owned())
-        .collect();
-    if names.len() > COLUMNS_MAX {
-        return Err(IntakeError::TooManyColumns { found: names.len(), max: COLUMNS_MAX });
+    let rows = sheet(&read.path, read.options.sheet.as_deref())?;
+    let header = header_row(&rows).ok_or_else(|| IntakeError::Empty { path: read.path.clone() })?;
+    let cells = &rows[header].cells;
+    let first_column = cells.first().map_or(0, |(column, _)| *column);
+    let width = cells.last().map_or(0, |(column, _)| (column - first_column) as usize + 1);
+    if width > COLUMNS_MAX {
+        return Err(IntakeError::TooManyColumns { found: width, max: COLUMNS_MAX });
+    }
+    let mut names = vec![String::new(); width];
+    for (column, cell) in cells {
+        text(cell)
+            .unwrap_or_default()
+            .trim()
+            .clone_into(&mut names[(column - first_column) as usize]);
     }
     let (plan, mut drift, mapping) = read.plan(names, false, None)?;
     let headerless = mapping.is_some_and(|mapping| mapping.headerless);
     let bytes = std::fs::metadata(&read.path).map_or(0, |data| data.len());
     let next = if headerless { header } else { header + 1 };
-    let sheet = Sheet { rows: sheet, next, columns: plan.header.names.len(), bytes };
+    let columns = plan.header.names.len();
+    let sheet = Sheet { rows, next, first_column, columns, bytes };
     drift.retyped = rows::retyped(&plan, &sheet.table(next, SAMPLE_RECORDS), SAMPLE_RECORDS);
     Ok(Opened { plan, drift, mapping, work: Box::new(sheet) })
 }
 
-fn sheet(path: &Path, name: Option<&str>) -> Result<Range<Data>, IntakeError> {
+/// A row's filled cells, by ascending column from 0.
+struct SheetRow {
+    /// From 0, as the sheet counts.
+    number: u32,
+    cells: Vec<(u32, Data)>,
+}
+
+fn sheet(path: &Path, name: Option<&str>) -> Result<Vec<SheetRow>, IntakeError> {
     let problem = |problem: String| IntakeError::Content { format: "Excel", problem };
     let bytes = std::fs::metadata(path)
         .map_err(|source| IntakeError::Read { path: path.to_owned(), source })?
@@ -50,7 +65,8 @@ fn sheet(path: &Path, name: Option<&str>) -> Result<Range<Data>, IntakeError> {
             "{bytes} bytes, of which at most {EXCEL_BYTES_MAX} are read: save it as CSV"
         )));
     }
-    let mut book = open_workbook_auto(path).map_err(|error| problem(error.to_string()))?;
+    let failed = |error: calamine::XlsxError| problem(error.to_string());
+    let mut book: Xlsx<BufReader<File>> = open_workbook(path).map_err(failed)?;
     let names = book.sheet_names();
     let name = match name {
         Some(name) if names.iter().any(|known| known == name) => name.to_owned(),
@@ -59,18 +75,33 @@ fn sheet(path: &Path, name: Option<&str>) -> Result<Range<Data>, IntakeError> {
         }
         None => names.first().cloned().ok_or_else(|| problem("no sheet in it".to_owned()))?,
     };
-    book.worksheet_range(&name).map_err(|error| problem(error.to_string()))
+    let mut reader = book.worksheet_cells_reader(&name).map_err(failed)?;
+    let mut rows: Vec<SheetRow> = Vec::new();
+    let mut count = 0;
+    while let Some(cell) = reader.next_cell().map_err(failed)? {
+        let (number, column) = cell.get_position();
+        let value = Data::from(cell.get_value().clone());
+        if value == Data::Empty {
+            continue;
+        }
+        count += 1;
+        if count > EXCEL_CELLS_MAX {
+            return Err(problem(format!("more than {EXCEL_CELLS_MAX} cells: save it as CSV")));
+        }
+        match rows.last_mut() {
+            Some(row) if row.number == number => row.cells.push((column, value)),
+            _ => rows.push(SheetRow { number, cells: vec![(column, value)] }),
+        }
+    }
+    rows.sort_by_key(|row| row.number);
+    rows.iter_mut().for_each(|row| row.cells.sort_by_key(|(column, _)| *column));
+    Ok(rows)
 }
 
 /// The first row with at least two filled cells, or the first with one where none has more.
-fn header_row(sheet: &Range<Data>) -> Option<usize> {
-    let filled: Vec<usize> = sheet
-        .rows()
-        .take(TITLE_ROWS_MAX)
-        .map(|row| row.iter().filter(|cell| **cell != Data::Empty).count())
-        .collect();
-    let wide = filled.iter().position(|count| *count >= 2);
-    wide.or_else(|| filled.iter().position(|count| *count > 0))
+fn header_row(rows: &[SheetRow]) -> Option<usize> {
+    let wide = rows.iter().take(TITLE_ROWS_MAX).position(|row| row.cells.len() >= 2);
+    wide.or(if rows.is_empty() { None } else { Some(0) })
 }
 
 /// A cell as text; `None`: it is empty.
@@ -96,9 +127,11 @@ fn date_time(time: ExcelDateTime) -> String {
 }
 
 struct Sheet {
-    rows: Range<Data>,
-    /// Row of the range that comes next.
+    rows: Vec<SheetRow>,
+    /// Index of the row that comes next.
     next: usize,
+    /// Where the header begins.
+    first_column: u32,
     columns: usize,
     bytes: u64,
 }
@@ -107,18 +140,23 @@ impl Sheet {
     /// Rows `from..from + count` as a table; a record's raw text is the row as CSV.
     fn table(&self, from: usize, count: usize) -> Table {
         let mut table = Table::new(self.columns);
-        let first_line = self.rows.start().map_or(0, |(row, _)| u64::from(row)) + 1;
         let mut body = Vec::new();
-        for (at, row) in self.rows.rows().enumerate().skip(from).take(count) {
-            if row.iter().all(|cell| *cell == Data::Empty) {
-                continue;
-            }
+        for row in self.rows.iter().skip(from).take(count) {
             let start = body.len();
-            for (column, cell) in row.iter().enumerate() {
+            let mut cells: Vec<Option<String>> = vec![None; self.columns];
+            let mut outside = false;
+            for (column, cell) in &row.cells {
+                let column = column.checked_sub(self.first_column).map(|column| column as usize);
+                match column.and_then(|column| cells.get_mut(column)) {
+                    Some(place) => *place = text(cell),
+                    None => outside = true,
+                }
+            }
+            for (column, cell) in cells.iter().enumerate() {
                 if column > 0 {
                     body.push(b',');
                 }
-                match text(cell) {
+                match cell {
                     Some(text) => {
                         table.push_scratch(text.as_bytes());
                         push_csv(&mut body, text.as_bytes());
@@ -126,7 +164,11 @@ impl Sheet {
                     None => table.push_null(),
                 }
             }
-            table.end_record(start, body.len(), first_line + at as u64);
+            if outside {
+                // A cell beside the header is one too many.
+                table.push_scratch(b"?");
+            }
+            table.end_record(start, body.len(), u64::from(row.number) + 1);
         }
         table.body = body;
         table
@@ -148,12 +190,13 @@ pub fn push_csv(out: &mut Vec<u8>, cell: &[u8]) {
 
 impl Work for Sheet {
     fn next(&mut self) -> Result<Option<(Piece, u64)>, IntakeError> {
-        let height = self.rows.height();
+        let height = self.rows.len();
         if self.next >= height {
             return Ok(None);
         }
-        let table = self.table(self.next, BLOCK_ROWS);
-        self.next += BLOCK_ROWS;
+        let count = rows_per_block(self.columns);
+        let table = self.table(self.next, count);
+        self.next += count;
         let done = self.next.min(height) as u64 * self.bytes / (height as u64).max(1);
         Ok(Some((Box::new(move |_: &Plan| Ok(table)), done)))
     }

@@ -16,8 +16,8 @@ use serde_json::{Map, Value};
 
 use crate::blocks::{Block, Blocks};
 use crate::bounds::{
-    BLOCK_BYTES, BLOCK_WIDE_BYTES, COLUMNS_MAX, JSON_OBJECT_BYTES_MAX, RECORD_BYTES_MAX,
-    SAMPLE_BYTES, SAMPLE_RECORDS,
+    BLOCK_BYTES, BLOCK_WIDE_BYTES, CELLS_PER_BLOCK_MAX, COLUMNS_MAX, JSON_OBJECT_BYTES_MAX,
+    RECORD_BYTES_MAX, SAMPLE_BYTES, SAMPLE_RECORDS,
 };
 use crate::error::IntakeError;
 use crate::options::Format;
@@ -25,6 +25,8 @@ use crate::pipeline::{Piece, Work};
 use crate::plan::{GEOMETRY_COLUMN, Plan};
 use crate::table::{Fault, Table};
 use crate::{Opened, Read, geometry, rows, source};
+
+const SHORTEST_OBJECT: &str = "{},";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
@@ -66,6 +68,9 @@ pub fn open<'a>(read: &Read<'a>, format: Format) -> Result<Opened<'a>, IntakeErr
     drift.retyped = rows::retyped(&plan, &sample, SAMPLE_RECORDS);
     let again = Cursor::new(first.text).chain(blocks.into_reader());
     let block_bytes = if plan.wide.is_some() { BLOCK_WIDE_BYTES } else { BLOCK_BYTES };
+    // Even if every object were the shortest there is, its nulls are cells.
+    let objects_max = CELLS_PER_BLOCK_MAX / plan.header.names.len();
+    let block_bytes = block_bytes.min(objects_max * SHORTEST_OBJECT.len());
     array_ended.store(false, Ordering::Relaxed);
     let pieces = Pieces {
         blocks: self::blocks(Box::new(again), shape, block_bytes, Arc::clone(&array_ended))

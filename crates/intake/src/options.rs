@@ -71,7 +71,7 @@ impl Format {
             "jsonl" | "ndjson" | "geojsonl" | "geojsons" => Some(Self::JsonLines),
             "geojson" | "json" => Some(Self::GeoJson),
             "parquet" | "geoparquet" => Some(Self::Parquet),
-            "xlsx" | "xlsm" | "xlsb" | "xls" | "ods" => Some(Self::Excel),
+            "xlsx" | "xlsm" => Some(Self::Excel),
             _ => None,
         }
     }

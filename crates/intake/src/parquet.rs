@@ -12,7 +12,7 @@ use pack::Crs;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::Value;
 
-use crate::bounds::{BLOCK_ROWS, COLUMNS_MAX, SAMPLE_RECORDS};
+use crate::bounds::{COLUMNS_MAX, SAMPLE_RECORDS, rows_per_block};
 use crate::error::IntakeError;
 use crate::excel::push_csv;
 use crate::json::crs_of;
@@ -61,7 +61,8 @@ fn start(read: &Read<'_>) -> Result<Started, IntakeError> {
         None => (None, None),
     };
     let schema = builder.schema().clone();
-    let reader = builder.with_batch_size(BLOCK_ROWS).build().map_err(content)?;
+    let reader =
+        builder.with_batch_size(rows_per_block(schema.fields().len())).build().map_err(content)?;
     Ok((reader, schema, geometry, crs, rows))
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::bounds::{BLOCKS_IN_FLIGHT, THREADS_MAX};
+use crate::bounds::{BLOCKS_IN_FLIGHT, THREADS_DEFAULT_MAX, THREADS_MAX};
 use crate::chunk::Chunk;
 use crate::error::IntakeError;
 use crate::plan::Plan;
@@ -35,7 +35,7 @@ pub struct Pipeline {
 }
 
 pub fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(THREADS_DEFAULT_MAX)
 }
 
 impl Pipeline {

@@ -11,7 +11,7 @@ use crate::drift::Retyped;
 use crate::error::IntakeError;
 use crate::excel::push_csv;
 use crate::plan::{Plan, Wide};
-use crate::table::{Fault, Table};
+use crate::table::{Fault, Record, Table};
 use crate::text::trim;
 
 /// Reads a whole table; `seq` and `bytes_read` are passed through.
@@ -53,12 +53,7 @@ fn rows(plan: &Plan, table: &Table, records: usize) -> (Vec<Row>, u64) {
     let mut rows = Vec::with_capacity(records.saturating_mul(wide.min(64)));
     let mut skipped = 0;
     let reader = Reader { plan, table, rows: &[] };
-    let mut faults = table.faults.iter().map(|(record, _)| *record).peekable();
     for at in 0..records {
-        if faults.peek() == Some(&at) {
-            faults.next();
-            continue;
-        }
         if !plan.skip.is_empty() && is_skipped(plan, table, at) {
             skipped += 1;
             continue;
@@ -88,7 +83,7 @@ fn is_skipped(plan: &Plan, table: &Table, record: usize) -> bool {
 
 /// Bad rows for the records that could not be cut into cells.
 fn faulty(plan: &Plan, table: &Table) -> Vec<BadRow> {
-    let of = |(record, fault): &(usize, Fault)| {
+    let of = |(record, fault): &(Record, Fault)| {
         let (reason, message) = match fault {
             Fault::UnclosedQuote => {
                 (Reason::Syntax, "expected a closing quote, found none".to_owned())
@@ -106,7 +101,7 @@ fn faulty(plan: &Plan, table: &Table) -> Vec<BadRow> {
             }
             Fault::Syntax(problem) => (Reason::Syntax, problem.clone()),
         };
-        let (line, raw) = (table.records[*record].line, raw_text(&table.raw(*record)));
+        let (line, raw) = (record.line, raw_text(table.text(*record)));
         BadRow { line, raw, field: None, reason, message }
     };
     table.faults.iter().map(of).collect()

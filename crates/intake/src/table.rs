@@ -46,8 +46,8 @@ pub struct Table {
     /// Cells of a record; every record is padded or cut to them.
     pub columns: usize,
     pub records: Vec<Record>,
-    /// By record, ascending.
-    pub faults: Vec<(usize, Fault)>,
+    /// Records that have no cells, and why; none of them is in `records`.
+    pub faults: Vec<(Record, Fault)>,
     /// The records as typed columns, in formats that have them.
     pub batch: Option<RecordBatch>,
 }
@@ -108,37 +108,30 @@ impl Table {
     #[inline]
     pub fn end_record(&mut self, start: usize, end: usize, line: u64) {
         let cells = self.spans.len() - self.records.len() * self.columns;
-        if cells != self.columns {
-            self.fit(cells);
+        if cells != self.columns && !self.fits(cells) {
+            self.end_faulty(start, end, line, Fault::Columns(cells));
+            return;
         }
         self.records.push(Record { start: offset(start), end: offset(end), line });
     }
 
     /// Closes a record that could not be cut into cells.
+    #[cold]
     pub fn end_faulty(&mut self, start: usize, end: usize, line: u64, fault: Fault) {
         self.forget_record();
-        self.spans
-            .resize((self.records.len() + 1) * self.columns, Span { start: 0, length: NO_CELL });
-        self.fault(fault);
-        self.records.push(Record { start: offset(start), end: offset(end), line });
+        self.faults.push((Record { start: offset(start), end: offset(end), line }, fault));
     }
 
-    fn fault(&mut self, fault: Fault) {
-        let record = self.records.len();
-        if self.faults.last().is_none_or(|(last, _)| *last != record) {
-            self.faults.push((record, fault));
-        }
-    }
-
-    /// Empty cells behind the last column are nobody's loss; anything else is a fault.
+    /// Empty cells behind the last column are nobody's loss, and are taken off.
     #[cold]
-    fn fit(&mut self, cells: usize) {
+    fn fits(&mut self, cells: usize) -> bool {
         let first = self.records.len() * self.columns;
         let extra = self.spans.get(first + self.columns..).unwrap_or_default();
-        if cells < self.columns || extra.iter().any(|span| span.length & !IN_SCRATCH != 0) {
-            self.fault(Fault::Columns(cells));
+        let fits = cells > self.columns && extra.iter().all(|span| span.length & !IN_SCRATCH == 0);
+        if fits {
+            self.spans.truncate(first + self.columns);
         }
-        self.spans.resize(first + self.columns, Span { start: 0, length: NO_CELL });
+        fits
     }
 
     /// The cell's text; `None` is null.
@@ -157,10 +150,13 @@ impl Table {
 
     /// The record as the file has it.
     pub fn raw(&self, record: usize) -> Cow<'_, [u8]> {
-        if let Some(batch) = &self.batch {
-            return Cow::Owned(crate::parquet::raw(batch, record));
+        match &self.batch {
+            Some(batch) => Cow::Owned(crate::parquet::raw(batch, record)),
+            None => Cow::Borrowed(self.text(self.records[record])),
         }
-        let Record { start, end, .. } = self.records[record];
-        Cow::Borrowed(&self.body[start as usize..end as usize])
+    }
+
+    pub fn text(&self, record: Record) -> &[u8] {
+        &self.body[record.start as usize..record.end as usize]
     }
 }

@@ -253,3 +253,15 @@ fn a_bad_row_of_a_wide_file_keeps_its_own_cell_alone() {
     assert_eq!((rows.num_rows(), bad.len()), (1, 0));
     assert_eq!(rows.column(1).as_string::<i32>().value(0), "b");
 }
+
+#[test]
+fn many_columns_and_short_lines_stay_small() {
+    let names: Vec<String> = (0..4000).map(|number| format!("c{number}")).collect();
+    let mut contract = contract("t.many", vec![field("c0", FieldType::Text)]);
+    contract.drift = DriftRule::Evolve;
+    let text = format!("{}\n{}", names.join(","), "a\n".repeat(50_000));
+    let (_dir, path) = file("many.csv", text);
+    let (rows, bad) = read(&path, &contract, &[], &Options::default()).unwrap();
+    assert_eq!((rows.num_rows(), bad.len()), (0, 50_000));
+    assert_eq!((bad[0].line, bad[49_999].line), (2, 50_001));
+}
