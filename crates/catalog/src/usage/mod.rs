@@ -1,7 +1,7 @@
 //! Who used which dataset, how often, for what: one row for each query.
 //!
 //! ```text
-//!  query ends ─► UsageLog::record (never waits) ─► bounded queue ─► batches ─► records
+//!  usage::query ─► ends ─► UsageLog::record (never waits) ─► bounded queue ─► batches ─► records
 //!                                                                       page ◄── summary
 //! ```
 //!
@@ -13,6 +13,7 @@
 mod log;
 pub mod records;
 mod statement;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 pub use log::{UsageLog, UsageLogOptions};
 pub use records::{forget_before, summary, summary_since};
 pub use statement::{STATEMENT_CHARS_MAX, Statement};
+pub use watch::{query, watch};
 
 use crate::{Session, Surface};
 

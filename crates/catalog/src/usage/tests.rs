@@ -1,12 +1,18 @@
 //! What the log keeps, what it must not keep, and what happens under a flood.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use chrono::TimeDelta;
+use futures::{StreamExt, stream};
+use parking_lot::Mutex;
 use store::records::Records;
 
 use super::*;
-use crate::Principal;
+use crate::lineage::Lineage;
+use crate::sql::LimitKind;
+use crate::{Answer, Principal, SqlError};
 
 async fn records(dir: &tempfile::TempDir) -> Records {
     let path = dir.path().join("records.sqlite");
@@ -156,4 +162,52 @@ fn a_long_statement_is_cut() {
     let sql = format!("select {}", "列, ".repeat(5_000));
     let shape = Statement::of(&sql).shape.expect("SQL");
     assert_eq!(shape.chars().count(), STATEMENT_CHARS_MAX + 1);
+}
+
+#[derive(Debug, Default)]
+struct Heard(Mutex<Vec<UsageEntry>>);
+
+impl UsageSink for Heard {
+    fn record(&self, entry: UsageEntry) {
+        self.0.lock().push(entry);
+    }
+}
+
+/// An answer of three rows and then, perhaps, an error; `taken` items of it are read.
+async fn heard(error: Option<SqlError>, taken: usize) -> Vec<UsageEntry> {
+    let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let batch = RecordBatch::try_from_iter([("n", column)]).expect("a batch");
+    let answer = Answer {
+        id: Uuid::now_v7(),
+        schema: batch.schema(),
+        stream: Box::pin(stream::iter([Ok(batch)].into_iter().chain(error.map(Err)))),
+        lineage: Lineage { datasets: ["air.pm25".to_owned()].into(), ..Lineage::default() },
+    };
+    let (id, sink) = (answer.id, Arc::new(Heard::default()));
+    let mut watched =
+        watch(answer, entry("transport", 0, &[]), Instant::now(), Arc::clone(&sink) as _);
+    for _ in 0..taken {
+        watched.stream.next().await;
+    }
+    drop(watched);
+    let heard = std::mem::take(&mut *sink.0.lock());
+    assert!(heard.iter().all(|entry| entry.id == id && entry.used.contains_key("air.pm25")));
+    heard
+}
+
+#[tokio::test]
+async fn a_query_is_recorded_once_however_it_ends() {
+    let limit = || SqlError::Limit { what: LimitKind::OutputRows, reason: "too many".into() };
+    let invalid = || SqlError::Invalid { reason: "no such column".into() };
+    for (error, taken, outcome, rows) in [
+        (None, 2, Outcome::Answered, 3),
+        (None, 1, Outcome::Cancelled, 3),
+        (None, 0, Outcome::Cancelled, 0),
+        (Some(limit()), 3, Outcome::Limited, 3),
+        (Some(invalid()), 2, Outcome::Failed, 3),
+    ] {
+        let heard = heard(error, taken).await;
+        assert_eq!(heard.len(), 1);
+        assert_eq!((heard[0].outcome, heard[0].rows), (outcome, rows));
+    }
 }
