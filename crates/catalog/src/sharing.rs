@@ -17,6 +17,7 @@
 //! it no longer than [`Grant::expires_at`].
 
 mod model;
+mod standing;
 mod terms;
 
 use std::sync::Arc;

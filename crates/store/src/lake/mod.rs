@@ -18,6 +18,7 @@
 //! The lake does not know what rows mean, who may read them, or where they come from. One process
 //! owns a lake's folder at a time.
 
+mod backup;
 mod bulk;
 mod data;
 mod delta;

@@ -1,0 +1,57 @@
+//! What can go wrong with a city, in words that say what to do.
+
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CityError {
+    #[error(
+        "no city in {0}: make one with `shujin demo --data {0}` or `shujin import --data {0} …`"
+    )]
+    NoCity(PathBuf),
+    #[error(
+        "{dir} is in use by process {owner}: stop that process, or go through it with --server URL"
+    )]
+    Locked { dir: PathBuf, owner: String },
+    #[error("{path}: {why}")]
+    Manifest { path: PathBuf, why: String },
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("the pack has mistakes:\n{0}")]
+    Pack(String),
+    #[error("no dataset {0} in the pack{1}")]
+    UnknownDataset(String, String),
+    #[error("refused: {0}")]
+    Refused(String),
+    #[error("{0}")]
+    Invalid(String),
+    #[error(transparent)]
+    Lake(#[from] store::lake::LakeError),
+    #[error(transparent)]
+    Records(#[from] store::records::RecordsError),
+    #[error(transparent)]
+    Registry(#[from] registry::RegistryError),
+    #[error(transparent)]
+    Intake(#[from] intake::IntakeError),
+    #[error(transparent)]
+    Audit(#[from] catalog::audit::AuditError),
+    #[error(transparent)]
+    Sharing(#[from] catalog::sharing::SharingError),
+    #[error(transparent)]
+    Quality(#[from] catalog::quality::QualityError),
+    #[error(transparent)]
+    Blobs(#[from] store::blobs::BlobError),
+    #[error(transparent)]
+    Catalog(#[from] catalog::sql::OpenError),
+    #[error(transparent)]
+    Sql(#[from] catalog::SqlError),
+    #[error(transparent)]
+    Data(#[from] datafusion::error::DataFusionError),
+    #[error(transparent)]
+    Arrow(#[from] arrow::error::ArrowError),
+}
+
+impl CityError {
+    pub fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,555 @@
+//! Takes a file into a dataset: every row is taken, unchanged or in quarantine, and counted.
+//!
+//! ```text
+//!  intake (own thread) ─► quality rules ─► known rows? ─► lake.append
+//!        │ bad cells          │ failures       │ conflicts
+//!        └────────────────────┴────────────────┴──► quarantine
+//! ```
+//!
+//! Exactly once: chunk boundaries are a function of the file, and chunk *n* of a stream is
+//! appended under the producer `import/<fingerprint>` with sequence *n*. A second run of the same
+//! file, whole or after a kill, is answered from the producer's high-water mark. Snapshots and
+//! keyed streams compare row by row as well, so another file with the same rows changes nothing
+//! either.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use arrow::array::BooleanArray;
+use arrow::compute::filter_record_batch;
+use arrow::record_batch::RecordBatch;
+use catalog::quality::RowRules;
+use chrono::Utc;
+use datafusion::prelude::SessionContext;
+use intake::{BadRow, Chunk, Crs, Intake, IntakeError};
+use pack::{Contract, DatasetKind, Severity};
+use serde::Serialize;
+use store::lake::{Bulk, Producer};
+use tokio::sync::mpsc;
+
+use crate::known::{Known, Verdict};
+use crate::quarantine::{self, OPEN, QUARANTINE, Rejected};
+use crate::register::Held;
+use crate::{City, CityError};
+
+/// Chunks parsed ahead of the writer: enough to keep both busy, few enough to bound memory.
+const CHUNKS_AHEAD_MAX: usize = 2;
+/// Rows of one file that may go to quarantine before the import stops: past this the file is
+/// the wrong one, and a person should look before the quarantine is swamped.
+pub const QUARANTINED_ROWS_MAX: u64 = 100_000;
+
+/// Reasons that no rule of the contract gives.
+const KEY_TWICE: &str = "key_twice";
+const KEY_TAKEN: &str = "key_taken";
+const NOT_IN_REGISTER: &str = "not_in_register";
+
+/// A file to take in.
+#[derive(Debug, Clone)]
+pub struct ImportRequest {
+    pub dataset: String,
+    pub file: PathBuf,
+    pub options: intake::Options,
+    /// Who imports: written into the audit.
+    pub user: String,
+}
+
+/// What became of a file's rows.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ImportSummary {
+    pub dataset: String,
+    pub file: String,
+    pub fingerprint: String,
+    pub rows_taken: u64,
+    pub rows_unchanged: u64,
+    pub rows_quarantined: u64,
+    /// Columns that the contract does not know and columns that it misses, where it evolves.
+    pub drift: Vec<String>,
+    /// How many of the quarantined rows failed for each reason, most frequent first.
+    pub reasons: Vec<(String, u64)>,
+    pub seconds: f64,
+}
+
+/// Told while an import runs; the command line draws its bar from it.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    pub bytes_read: u64,
+    pub bytes_total: u64,
+    pub rows: u64,
+}
+
+impl City {
+    /// Imports a file. One import a dataset at a time; others wait.
+    pub async fn import(
+        &self,
+        request: ImportRequest,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<ImportSummary, CityError> {
+        let started = Instant::now();
+        let contract = self.contract(&request.dataset)?.clone();
+        if contract.id == QUARANTINE {
+            return Err(CityError::Refused("the quarantine takes only what import rejects".into()));
+        }
+        let turn = self.import_turn(&contract.id);
+        let _turn = turn.lock().await;
+
+        let mut reader = self.open_file(&request, &contract).await?;
+        let bytes_total = reader.bytes_total();
+        let mut run = Run::new(self, &contract, &request, &mut reader).await?;
+        let mut chunks = pump(reader);
+        while let Some(chunk) = chunks.recv().await {
+            let chunk = chunk?;
+            let bytes_read = chunk.bytes_read;
+            run.take(chunk).await?;
+            progress(Progress { bytes_read, bytes_total, rows: run.rows() });
+        }
+        let mut summary = run.finish().await?;
+        summary.seconds = started.elapsed().as_secs_f64();
+        self.record_import(&request.user, &summary).await?;
+        Ok(summary)
+    }
+
+    async fn open_file(
+        &self,
+        request: &ImportRequest,
+        contract: &Contract,
+    ) -> Result<Intake, CityError> {
+        let (file, options) = (request.file.clone(), request.options.clone());
+        let (contract, pack) = (contract.clone(), self.pack().clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            intake::open(&file, &contract, &pack.imports, &options)
+        });
+        Ok(opened.await.expect("the reader does not panic")?)
+    }
+}
+
+/// Reads chunks on a thread of their own, [`CHUNKS_AHEAD_MAX`] ahead of who takes them.
+fn pump(mut reader: Intake) -> mpsc::Receiver<Result<Chunk, IntakeError>> {
+    let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD_MAX);
+    tokio::task::spawn_blocking(move || {
+        loop {
+            let next = reader.next_chunk().transpose();
+            let Some(next) = next else { return };
+            let failed = next.is_err();
+            // A receiver that is gone has failed and said so: there is nobody left to read for.
+            if sender.blocking_send(next).is_err() || failed {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// One file on its way into one dataset.
+struct Run<'a> {
+    city: &'a City,
+    contract: &'a Contract,
+    user: &'a str,
+    columns: String,
+    mapping: Option<String>,
+    crs: String,
+    rules: RowRules,
+    known: Option<Known>,
+    /// The register's present rows, for a register.
+    held: Option<Held>,
+    /// Streams go past the log, straight to files.
+    bulk: Option<Bulk>,
+    /// Quarantine rows that are there already, from an earlier run of this file.
+    rejected_before: Known,
+    reasons: BTreeMap<String, u64>,
+    summary: ImportSummary,
+}
+
+impl<'a> Run<'a> {
+    async fn new(
+        city: &'a City,
+        contract: &'a Contract,
+        request: &'a ImportRequest,
+        reader: &mut Intake,
+    ) -> Result<Self, CityError> {
+        let fingerprint = reader.fingerprint()?;
+        let drift = reader.drift();
+        let producer = format!("import/{fingerprint}");
+        let (mut known, mut held, mut bulk) = (None, None, None);
+        match contract.kind {
+            DatasetKind::Register => held = Some(city.held(contract).await?),
+            _ if !contract.key.is_empty() => known = Some(city.known(contract).await?),
+            _ => {}
+        }
+        if contract.kind == DatasetKind::Stream {
+            bulk = Some(city.lake().bulk(&contract.id, &producer).await?);
+        }
+        Ok(Self {
+            city,
+            contract,
+            user: &request.user,
+            columns: serde_json::to_string(reader.columns()).expect("texts serialise"),
+            mapping: reader.mapping().map(str::to_owned),
+            crs: crs_name(reader.crs()).to_owned(),
+            rules: RowRules::compile(contract)?,
+            known,
+            held,
+            bulk,
+            rejected_before: city.known_rejected(contract).await?,
+            reasons: BTreeMap::new(),
+            summary: ImportSummary {
+                dataset: contract.id.clone(),
+                file: request.file.display().to_string(),
+                drift: if drift.is_empty() { Vec::new() } else { vec![drift.to_string()] },
+                fingerprint,
+                ..ImportSummary::default()
+            },
+        })
+    }
+
+    fn rows(&self) -> u64 {
+        let summary = &self.summary;
+        summary.rows_taken + summary.rows_unchanged + summary.rows_quarantined
+    }
+
+    async fn take(&mut self, chunk: Chunk) -> Result<(), CityError> {
+        let seq = chunk.seq;
+        let mut rejected: Vec<Rejected> =
+            chunk.bad.into_iter().enumerate().map(|(nth, bad)| self.unread(nth, bad)).collect();
+        let checked = self.rules.check(&chunk.rows)?;
+        // A row that breaks several rules is one row: the first rule speaks for it.
+        let mut told = BTreeSet::new();
+        for failure in checked.failures.iter().filter(|f| f.severity == Severity::Error) {
+            if told.insert(failure.row) {
+                let field = failure.field.as_deref();
+                rejected.push(self.broken(seq, &chunk.rows, failure.row, &failure.rule, field)?);
+            }
+        }
+        let fresh = self.only_fresh(seq, checked.good, &mut rejected)?;
+        self.append(seq, fresh).await?;
+        self.reject(rejected).await
+    }
+
+    /// Leaves out the rows that the dataset holds already.
+    fn only_fresh(
+        &mut self,
+        seq: u64,
+        rows: RecordBatch,
+        rejected: &mut Vec<Rejected>,
+    ) -> Result<RecordBatch, CityError> {
+        if let Some(held) = &self.held {
+            for row in 0..rows.num_rows() {
+                match held.confirms(&rows, row)? {
+                    true => self.summary.rows_unchanged += 1,
+                    false => rejected.push(self.broken(seq, &rows, row, NOT_IN_REGISTER, None)?),
+                }
+            }
+            return Ok(rows.slice(0, 0));
+        }
+        let Some(known) = &mut self.known else { return Ok(rows) };
+        let verdicts = known.judge(&rows)?;
+        if verdicts.iter().all(|verdict| *verdict == Verdict::New) {
+            return Ok(rows);
+        }
+        // A snapshot's row is replaced by its newer values; a stream's reading is never changed.
+        let replaces = self.contract.kind != DatasetKind::Stream;
+        let mut keep = Vec::with_capacity(verdicts.len());
+        for (row, verdict) in verdicts.into_iter().enumerate() {
+            let take = match verdict {
+                Verdict::New => true,
+                Verdict::Changed => replaces,
+                Verdict::Unchanged | Verdict::Twice => false,
+            };
+            keep.push(take);
+            match verdict {
+                Verdict::Unchanged => self.summary.rows_unchanged += 1,
+                Verdict::Twice => rejected.push(self.broken(seq, &rows, row, KEY_TWICE, None)?),
+                Verdict::Changed if !replaces => {
+                    rejected.push(self.broken(seq, &rows, row, KEY_TAKEN, None)?);
+                }
+                Verdict::New | Verdict::Changed => {}
+            }
+        }
+        Ok(filter_record_batch(&rows, &BooleanArray::from(keep))?)
+    }
+
+    async fn append(&mut self, seq: u64, rows: RecordBatch) -> Result<(), CityError> {
+        let count = rows.num_rows() as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        let duplicate = match &mut self.bulk {
+            Some(bulk) => bulk.write(rows, seq).await?,
+            None => self.city.append_waiting(&self.contract.id, rows, None).await?,
+        };
+        match duplicate {
+            true => self.summary.rows_unchanged += count,
+            false => self.summary.rows_taken += count,
+        }
+        Ok(())
+    }
+
+    async fn reject(&mut self, mut rejected: Vec<Rejected>) -> Result<(), CityError> {
+        if rejected.is_empty() {
+            return Ok(());
+        }
+        for row in &rejected {
+            *self.reasons.entry(row.reason.clone()).or_default() += 1;
+        }
+        self.summary.rows_quarantined += rejected.len() as u64;
+        if self.summary.rows_quarantined > QUARANTINED_ROWS_MAX {
+            let worst = self.worst_reasons();
+            return Err(CityError::Invalid(format!(
+                "stopped: more than {QUARANTINED_ROWS_MAX} rows of {} do not fit {} (most of them: \
+                 {}); what was taken stays taken; mend the file or the mapping and import it again",
+                self.summary.file,
+                self.contract.id,
+                worst
+                    .iter()
+                    .map(|(reason, _)| reason.as_str())
+                    .take(3)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )));
+        }
+        let ids = quarantine::ids_batch(&rejected)?;
+        let verdicts = self.rejected_before.judge(&ids)?;
+        let mut verdicts = verdicts.into_iter();
+        rejected.retain(|_| verdicts.next() == Some(Verdict::New));
+        if !rejected.is_empty() {
+            self.city.append_waiting(QUARANTINE, quarantine::to_batch(&rejected)?, None).await?;
+        }
+        Ok(())
+    }
+
+    /// A record that could not be read as the contract's types.
+    fn unread(&self, nth: usize, bad: BadRow) -> Rejected {
+        let id = format!("{}:{}:{nth}", self.short_fingerprint(), bad.line);
+        Rejected {
+            field: bad.field,
+            reason: bad.reason.as_str().to_owned(),
+            message: bad.message,
+            raw: bad.raw,
+            columns: self.columns.clone(),
+            mapping: self.mapping.clone(),
+            crs: self.crs.clone(),
+            ..self.rejected(id, i64::try_from(bad.line).unwrap_or(i64::MAX))
+        }
+    }
+
+    /// A row that was read and breaks a rule.
+    fn broken(
+        &self,
+        seq: u64,
+        rows: &RecordBatch,
+        row: usize,
+        rule: &str,
+        field: Option<&str>,
+    ) -> Result<Rejected, CityError> {
+        let id = format!("{}:c{seq}:{row}:{rule}", self.short_fingerprint());
+        Ok(Rejected {
+            field: field.map(str::to_owned),
+            reason: rule.to_owned(),
+            message: rule_message(self.contract, rule),
+            raw: quarantine::row_json(&rows.slice(row, 1))?,
+            columns: String::new(),
+            mapping: None,
+            // Whatever the file's coordinates were, the row's are WGS-84 by now.
+            crs: "wgs84".to_owned(),
+            ..self.rejected(id, 0)
+        })
+    }
+
+    fn rejected(&self, id: String, line: i64) -> Rejected {
+        Rejected {
+            id,
+            dataset: self.contract.id.clone(),
+            owner: self.contract.owner.clone(),
+            file: self.summary.file.clone(),
+            line,
+            field: None,
+            reason: String::new(),
+            message: String::new(),
+            raw: String::new(),
+            columns: String::new(),
+            mapping: None,
+            crs: String::new(),
+            state: OPEN.to_owned(),
+            remark: None,
+            by: self.user.to_owned(),
+            at: Utc::now(),
+        }
+    }
+
+    fn short_fingerprint(&self) -> &str {
+        const SHORT_CHARS: usize = 16;
+        let fingerprint = &self.summary.fingerprint;
+        fingerprint.get(..SHORT_CHARS).unwrap_or(fingerprint)
+    }
+
+    fn worst_reasons(&self) -> Vec<(String, u64)> {
+        let mut reasons: Vec<(String, u64)> =
+            self.reasons.iter().map(|(reason, count)| (reason.clone(), *count)).collect();
+        reasons.sort_by(|a, b| b.1.cmp(&a.1));
+        reasons
+    }
+
+    async fn finish(mut self) -> Result<ImportSummary, CityError> {
+        if let Some(bulk) = &mut self.bulk {
+            bulk.commit().await?;
+        }
+        if self.contract.kind == DatasetKind::Snapshot && self.summary.rows_taken > 0 {
+            // A snapshot's past is told by its commits: one import, one moment to go back to.
+            self.city.lake().flush(&self.contract.id).await?;
+        }
+        self.summary.reasons = self.worst_reasons();
+        Ok(self.summary)
+    }
+}
+
+fn rule_message(contract: &Contract, rule: &str) -> String {
+    match rule {
+        KEY_TWICE => {
+            "the key stands twice in this file, with other values: keep one of the rows".to_owned()
+        }
+        KEY_TAKEN => "a reading with this key was taken before, with other values: readings do \
+                      not change; ask for a correction"
+            .to_owned(),
+        NOT_IN_REGISTER => "the register does not say this; it is kept in the city's pack: if the \
+                            file is right, mend the pack"
+            .to_owned(),
+        _ => match contract.quality.iter().find(|quality| quality.id == rule) {
+            Some(quality) => format!("breaks the rule {}: {}", quality.id, quality.sql),
+            None => format!("breaks the rule {rule}"),
+        },
+    }
+}
+
+/// A coordinate system by the name that the pack and the command line use.
+fn crs_name(crs: Crs) -> &'static str {
+    match crs {
+        Crs::Wgs84 => "wgs84",
+        Crs::Gcj02 => "gcj02",
+        Crs::Bd09 => "bd09",
+        Crs::Cgcs2000 => "cgcs2000",
+    }
+}
+
+/// Rows that were read and fulfil every rule, all of them.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub rows: Vec<RecordBatch>,
+}
+
+impl City {
+    async fn held(&self, contract: &Contract) -> Result<Held, CityError> {
+        let schema = contract.arrow_schema();
+        let key = contract.key.first().ok_or_else(|| {
+            CityError::Invalid(format!("the register {} has no key", contract.id))
+        })?;
+        let table = self.raw_table(&contract.id, None).await?;
+        let rows = SessionContext::new().read_table(table)?.collect().await?;
+        Held::new(&rows, schema.index_of(key)?)
+    }
+
+    /// Reads a small file of which every row must be good: a correction.
+    pub(crate) async fn verify_rows(
+        &self,
+        request: &ImportRequest,
+        contract: &Contract,
+    ) -> Result<Verified, CityError> {
+        let rules = RowRules::compile(contract)?;
+        let mut chunks = pump(self.open_file(request, contract).await?);
+        let mut rows = Vec::new();
+        while let Some(chunk) = chunks.recv().await {
+            let chunk = chunk?;
+            if let Some(bad) = chunk.bad.first() {
+                let field = bad.field.as_deref().unwrap_or("the record");
+                return Err(CityError::Refused(format!("{field}: {}", bad.message)));
+            }
+            let checked = rules.check(&chunk.rows)?;
+            let broken =
+                checked.failures.iter().find(|failure| failure.severity == Severity::Error);
+            if let Some(failure) = broken {
+                return Err(CityError::Refused(rule_message(contract, &failure.rule)));
+            }
+            rows.push(chunk.rows);
+        }
+        if rows.iter().all(|batch| batch.num_rows() == 0) {
+            return Err(CityError::Refused("the corrected record gives no row".to_owned()));
+        }
+        Ok(Verified { rows })
+    }
+
+    /// Takes verified rows, leaving out those that the dataset holds.
+    pub(crate) async fn take_rows(
+        &self,
+        contract: &Contract,
+        rows: Vec<RecordBatch>,
+        producer: Producer,
+    ) -> Result<(), CityError> {
+        let turn = self.import_turn(&contract.id);
+        let _turn = turn.lock().await;
+        let rows = arrow::compute::concat_batches(&contract.arrow_schema(), &rows)?;
+        let mut fresh = rows.clone();
+        if !contract.key.is_empty() {
+            let verdicts = self.known(contract).await?.judge(&rows)?;
+            let stream = contract.kind == DatasetKind::Stream;
+            if stream && verdicts.contains(&Verdict::Changed) {
+                return Err(CityError::Refused(rule_message(contract, KEY_TAKEN)));
+            }
+            let keep: Vec<bool> =
+                verdicts.iter().map(|verdict| *verdict != Verdict::Unchanged).collect();
+            fresh = filter_record_batch(&rows, &BooleanArray::from(keep))?;
+        }
+        if fresh.num_rows() > 0 {
+            self.append_rows(contract, fresh, producer).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends to whichever store keeps the dataset. True: the producer had appended this before.
+    async fn append_rows(
+        &self,
+        contract: &Contract,
+        rows: RecordBatch,
+        producer: Producer,
+    ) -> Result<bool, CityError> {
+        match contract.kind {
+            DatasetKind::Register => {
+                Err(CityError::Refused(rule_message(contract, NOT_IN_REGISTER)))
+            }
+            // An upsert is the same however often it is done: the row's own key is enough.
+            DatasetKind::Snapshot => self.append_waiting(&contract.id, rows, None).await,
+            DatasetKind::Stream => self.append_waiting(&contract.id, rows, Some(producer)).await,
+        }
+    }
+
+    /// What the dataset holds, for comparison.
+    async fn known(&self, contract: &Contract) -> Result<Known, CityError> {
+        let schema = contract.arrow_schema();
+        let key =
+            contract.key.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let mut known = Known::new(key);
+        known.load(self.scan(&contract.id).await?).await?;
+        Ok(known)
+    }
+
+    async fn known_rejected(&self, contract: &Contract) -> Result<Known, CityError> {
+        let context = SessionContext::new();
+        let table = self.lake().snapshot(QUARANTINE, None).await?;
+        let ids = context
+            .read_table(table)?
+            .filter(datafusion::prelude::col("dataset").eq(datafusion::prelude::lit(&contract.id)))?
+            .select_columns(&["id"])?
+            .execute_stream()
+            .await?;
+        let mut known = Known::new(vec![0]);
+        known.load(ids).await?;
+        Ok(known)
+    }
+
+    /// Every row of a dataset, ungoverned: only for comparing and repairing.
+    async fn scan(
+        &self,
+        dataset: &str,
+    ) -> Result<datafusion::physical_plan::SendableRecordBatchStream, CityError> {
+        let table = self.raw_table(dataset, None).await?;
+        Ok(SessionContext::new().read_table(table)?.execute_stream().await?)
+    }
+}

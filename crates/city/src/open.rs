@@ -1,0 +1,348 @@
+//! Opens a city: takes the folder, loads the pack, brings the records up to date, declares every
+//! dataset's table in the lake, and wires catalogue and registry together.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow::record_batch::RecordBatch;
+use catalog::audit::{Audit, Event, Head};
+use catalog::corrections::Corrections;
+use catalog::sharing::Sharing;
+use catalog::sql::LoggedEvents;
+use catalog::usage::{UsageLog, UsageLogOptions};
+use catalog::{Answer, Catalog, CatalogOptions, Limits, Session, Source, Surface};
+use chrono::{DateTime, Utc};
+use datafusion::catalog::TableProvider;
+use datafusion::common::ScalarValue;
+use pack::{Contract, DatasetKind, Pack};
+use registry::{NewUser, Registry, RegistryError};
+use store::blobs::Blobs;
+use store::lake::{Lake, LakeOptions, Mode, Producer, Retention, TableSpec};
+use store::records::Records;
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::folder::Folder;
+use crate::quarantine;
+use crate::source::Stores;
+use crate::{CityError, ImportSummary};
+
+/// Who asks where nobody is named: whoever may open the folder itself.
+pub const OPERATOR: &str = "operator";
+/// The role that the operator is made with, if the pack has it.
+const OPERATOR_ROLE: &str = "data_steward";
+/// How long an importer waits for the lake to make room before it tries again.
+const ROOM_WAIT: Duration = Duration::from_millis(50);
+/// Tries before an importer gives up: a minute.
+const ROOM_TRIES_MAX: u32 = 1_200;
+
+/// Where a city is and how it is opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    pub dir: PathBuf,
+    /// PostgreSQL URL of the records; `None`: SQLite in the folder.
+    pub records: Option<String>,
+    pub limits: Option<Limits>,
+}
+
+/// An open city. One process owns it at a time.
+#[derive(Debug)]
+pub struct City {
+    folder: Folder,
+    pack: Arc<Pack>,
+    records: Records,
+    lake: Arc<Lake>,
+    blobs: Blobs,
+    audit: Audit,
+    registry: Arc<Registry>,
+    sharing: Arc<Sharing>,
+    corrections: Arc<Corrections>,
+    usage: UsageLog,
+    stores: Arc<Stores>,
+    catalog: Arc<Catalog>,
+    import_turns: Mutex<BTreeMap<String, Arc<AsyncMutex<()>>>>,
+}
+
+impl City {
+    /// Makes a city from a pack in a folder that holds none, and opens it.
+    pub async fn create(options: &OpenOptions, pack_dir: &Path) -> Result<Self, CityError> {
+        let pack = load(pack_dir)?;
+        let folder = Folder::create(&options.dir, pack_dir, &pack.city.code)?;
+        Self::wire(folder, pack, options).await
+    }
+
+    pub async fn open(options: &OpenOptions) -> Result<Self, CityError> {
+        let folder = Folder::open(&options.dir)?;
+        let pack = load(&folder.manifest.pack)?;
+        Self::wire(folder, pack, options).await
+    }
+
+    /// Opens the folder's city, or makes one from `pack_dir`.
+    pub async fn open_or_create(options: &OpenOptions, pack_dir: &Path) -> Result<Self, CityError> {
+        match Folder::holds_city(&options.dir) {
+            true => Self::open(options).await,
+            false => Self::create(options, pack_dir).await,
+        }
+    }
+
+    async fn wire(folder: Folder, pack: Pack, options: &OpenOptions) -> Result<Self, CityError> {
+        let pack = Arc::new(with_own_datasets(pack));
+        let target =
+            options.records.clone().unwrap_or_else(|| folder.records_file().display().to_string());
+        let records = Records::open(&target).await?;
+        let mut migrations = catalog::records::migrations();
+        migrations.extend(registry::migrations());
+        records.migrate(migrations).await?;
+
+        let lake = Lake::open(LakeOptions::new(folder.lake_dir())).await?;
+        for contract in pack.datasets.values() {
+            if contract.kind != DatasetKind::Register {
+                lake.ensure_table(table_spec(contract)).await?;
+            }
+        }
+        let blobs = Blobs::open(&folder.blobs_dir())?;
+        let audit = Audit::open(&records);
+        let registry = Arc::new(Registry::open(&records, &audit).await?);
+        registry.synchronise(&pack, Utc::now()).await?;
+        let sharing = Arc::new(Sharing::open(&records, &audit, pack.clone()).await?);
+        let corrections = Arc::new(Corrections::open(&records, &audit, pack.clone()));
+        let usage = UsageLog::start(records.clone(), UsageLogOptions::default());
+        let stores =
+            Arc::new(Stores { pack: pack.clone(), lake: lake.clone(), registry: registry.clone() });
+        let catalog = Catalog::open(
+            pack.clone(),
+            stores.clone(),
+            CatalogOptions {
+                secret: folder.secret()?.to_vec(),
+                limits: options.limits.clone().unwrap_or_default(),
+                grants: sharing.clone(),
+                events: Arc::new(LoggedEvents),
+            },
+        )?;
+        let city = Self {
+            folder,
+            pack,
+            records,
+            lake,
+            blobs,
+            audit,
+            registry,
+            sharing,
+            corrections,
+            usage,
+            stores,
+            catalog,
+            import_turns: Mutex::default(),
+        };
+        city.ensure_operator().await?;
+        Ok(city)
+    }
+
+    async fn ensure_operator(&self) -> Result<(), CityError> {
+        match self.registry.user(OPERATOR).await {
+            Ok(_) => return Ok(()),
+            Err(RegistryError::UnknownUser(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let role = self.pack.roles.iter().find(|role| role.id == OPERATOR_ROLE);
+        let user = NewUser {
+            name: OPERATOR.to_owned(),
+            organisation: self.pack.city.operator.clone(),
+            roles: role
+                .or(self.pack.roles.first())
+                .map(|role| role.id.clone())
+                .into_iter()
+                .collect(),
+            areas: vec![self.pack.city.code.clone()],
+            password: None,
+        };
+        self.registry.create_user("city", user, &self.pack, Utc::now()).await?;
+        Ok(())
+    }
+
+    pub fn pack(&self) -> &Arc<Pack> {
+        &self.pack
+    }
+
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    pub fn sharing(&self) -> &Arc<Sharing> {
+        &self.sharing
+    }
+
+    pub fn corrections(&self) -> &Arc<Corrections> {
+        &self.corrections
+    }
+
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    pub fn usage(&self) -> &UsageLog {
+        &self.usage
+    }
+
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    pub fn lake(&self) -> &Arc<Lake> {
+        &self.lake
+    }
+
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.folder.dir
+    }
+
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    pub fn contract(&self, dataset: &str) -> Result<&Contract, CityError> {
+        self.pack.datasets.get(dataset).ok_or_else(|| {
+            let domain = dataset.split('.').next().unwrap_or_default();
+            let near: Vec<&str> = self
+                .pack
+                .datasets
+                .keys()
+                .filter(|id| id.starts_with(domain))
+                .map(String::as_str)
+                .collect();
+            let hint = match near.is_empty() {
+                true => String::new(),
+                false => format!("; did you mean {}?", near.join(" or ")),
+            };
+            CityError::UnknownDataset(dataset.to_owned(), hint)
+        })
+    }
+
+    /// A session for a user of the city.
+    pub async fn session(&self, user: &str, surface: Surface) -> Result<Session, CityError> {
+        let principal = Arc::new(self.registry.principal(user, &self.pack).await?);
+        Ok(Session { principal, as_of: None, scenario: None, surface })
+    }
+
+    pub async fn query(
+        &self,
+        session: &Session,
+        sql: &str,
+        params: &[ScalarValue],
+    ) -> Result<Answer, CityError> {
+        Ok(self.catalog.query(session, sql, params).await?)
+    }
+
+    /// A dataset's rows, ungoverned.
+    pub(crate) async fn raw_table(
+        &self,
+        dataset: &str,
+        as_of: Option<DateTime<Utc>>,
+    ) -> Result<Arc<dyn TableProvider>, CityError> {
+        Ok(self.stores.table(dataset, as_of).await?)
+    }
+
+    /// Appends, waiting while the lake is full. True: the producer had appended this before.
+    pub(crate) async fn append_waiting(
+        &self,
+        dataset: &str,
+        rows: RecordBatch,
+        producer: Option<Producer>,
+    ) -> Result<bool, CityError> {
+        for _ in 0..ROOM_TRIES_MAX {
+            match self.lake.append(dataset, rows.clone(), producer.clone()).await {
+                Ok(ack) => return Ok(ack.duplicate),
+                Err(error) if error.is_back_pressure() => tokio::time::sleep(ROOM_WAIT).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CityError::Invalid(format!(
+            "the lake made no room for {dataset} in a minute: its disk is too slow or full; run \
+             the import again, it goes on where it stopped"
+        )))
+    }
+
+    pub(crate) fn import_turn(&self, dataset: &str) -> Arc<AsyncMutex<()>> {
+        let mut turns = self.import_turns.lock().expect("no one panics while holding the turns");
+        turns.entry(dataset.to_owned()).or_default().clone()
+    }
+
+    pub(crate) async fn record_import(
+        &self,
+        user: &str,
+        summary: &ImportSummary,
+    ) -> Result<(), CityError> {
+        let owner = &self.contract(&summary.dataset)?.owner;
+        let detail = serde_json::to_value(summary).expect("a summary of plain fields serialises");
+        let event = Event::new(user, owner, "import", &summary.dataset).detail(detail);
+        self.audit.record(event).await?;
+        Ok(())
+    }
+
+    /// The end of the audit as it was when the folder was last left in order: rows dropped from
+    /// the records' end since then are missed by it.
+    pub fn audit_anchor(&self) -> Result<Option<Head>, CityError> {
+        match self.folder.read_anchor()? {
+            Some(text) => Ok(Some(text.parse()?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Seals, compacts, drops what has outlived its retention, vacuums.
+    pub async fn maintain(&self, dataset: Option<&str>) -> Result<(), CityError> {
+        for contract in self.pack.datasets.values() {
+            let wanted = dataset.is_none_or(|wanted| wanted == contract.id);
+            if wanted && contract.kind != DatasetKind::Register {
+                self.lake.maintain(&contract.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is still in memory and lets go of the folder.
+    pub async fn close(self) -> Result<(), CityError> {
+        self.usage.flush().await;
+        self.audit.flush().await?;
+        self.folder.write_anchor(&self.audit.head().await?.to_string())?;
+        self.lake.close().await?;
+        self.records.close().await?;
+        Ok(())
+    }
+}
+
+fn load(dir: &Path) -> Result<Pack, CityError> {
+    pack::load(dir).map_err(|diagnostics| CityError::Pack(diagnostics.to_string()))
+}
+
+/// The pack with the datasets that every city has.
+fn with_own_datasets(mut pack: Pack) -> Pack {
+    let contract = quarantine::contract(&pack.city.operator);
+    pack.datasets.insert(contract.id.clone(), contract);
+    pack.policies.push(quarantine::policy());
+    pack
+}
+
+fn table_spec(contract: &Contract) -> TableSpec {
+    let mode = match contract.kind {
+        DatasetKind::Snapshot => Mode::Upsert { key: contract.key.clone() },
+        DatasetKind::Stream | DatasetKind::Register => Mode::Append,
+    };
+    // The series first, then its time: what a point read asks for lies together.
+    let mut sort: Vec<String> =
+        contract.key.iter().filter(|name| Some(*name) != contract.time.as_ref()).cloned().collect();
+    sort.extend(contract.time.clone());
+    let retention = contract
+        .retention_days
+        .zip(contract.time.clone())
+        .map(|(days, column)| Retention { column, days });
+    TableSpec { name: contract.id.clone(), schema: contract.arrow_schema(), mode, sort, retention }
+}

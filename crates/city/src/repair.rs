@@ -1,0 +1,282 @@
+//! Takes quarantined rows again after a person has corrected them, or closes them.
+//!
+//! A correction goes the way that the row came: its record, with the corrected cells, is read by
+//! the same reader under the same mapping and checked by the same rules. A row that still does not
+//! fit stays in quarantine, with the reason given to the person at once.
+
+use std::fs;
+
+use chrono::Utc;
+use datafusion::prelude::{SessionContext, col, lit};
+use intake::{Crs, Format};
+use pack::{Contract, Shape};
+use store::lake::Producer;
+
+use crate::import::{ImportRequest, Verified};
+use crate::quarantine::{DISMISSED, OPEN, QUARANTINE, REPAIRED, Rejected, from_batch, to_batch};
+use crate::{City, CityError};
+
+/// Separators that a record may have been cut by.
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Rows listed at once.
+pub const LISTED_ROWS_MAX: usize = 10_000;
+
+impl City {
+    /// Rows that wait in quarantine, [`LISTED_ROWS_MAX`] at most. Ungoverned: for who owns the
+    /// folder. People read `system.quarantine` in SQL, under its policy.
+    pub async fn quarantined(&self, dataset: Option<&str>) -> Result<Vec<Rejected>, CityError> {
+        let mut wanted = col("state").eq(lit(OPEN));
+        if let Some(dataset) = dataset {
+            wanted = wanted.and(col("dataset").eq(lit(self.contract(dataset)?.id.clone())));
+        }
+        self.quarantine_rows(wanted).await
+    }
+
+    async fn quarantine_rows(
+        &self,
+        wanted: datafusion::logical_expr::Expr,
+    ) -> Result<Vec<Rejected>, CityError> {
+        let table = self.raw_table(QUARANTINE, None).await?;
+        let batches = SessionContext::new()
+            .read_table(table)?
+            .filter(wanted)?
+            .sort(vec![
+                col("file").sort(true, false),
+                col("line").sort(true, false),
+                col("id").sort(true, false),
+            ])?
+            .limit(0, Some(LISTED_ROWS_MAX))?
+            .collect()
+            .await?;
+        let mut rows = Vec::new();
+        for batch in &batches {
+            rows.extend(from_batch(batch)?);
+        }
+        Ok(rows)
+    }
+
+    /// One quarantined row, whatever its state.
+    pub async fn quarantined_row(&self, id: &str) -> Result<Rejected, CityError> {
+        let rows = self.quarantine_rows(col("id").eq(lit(id))).await?;
+        rows.into_iter()
+            .next()
+            .ok_or_else(|| CityError::Invalid(format!("no quarantined row {id}")))
+    }
+
+    /// Corrects cells of a row (`column` or `field` → text, in the forms that import reads) and
+    /// takes it again.
+    pub async fn repair(
+        &self,
+        id: &str,
+        corrections: &[(String, String)],
+        user: &str,
+    ) -> Result<(), CityError> {
+        let row = self.open_row(id).await?;
+        let contract = self.contract(&row.dataset)?.clone();
+        self.refuse_doubling(&row, &contract)?;
+        let scratch = self.dir().join(format!("repair-{}", uuid::Uuid::now_v7()));
+        let (text, format) = corrected(&row, corrections)?;
+        fs::write(&scratch, text).map_err(|error| CityError::io(&scratch, error))?;
+        let request = ImportRequest {
+            dataset: row.dataset.clone(),
+            file: scratch.clone(),
+            options: intake::Options {
+                format: Some(format),
+                encoding: Some("utf-8".to_owned()),
+                crs: Some(crs(&row.crs)?),
+                mapping: row.mapping.clone(),
+                ..intake::Options::default()
+            },
+            user: user.to_owned(),
+        };
+        let verified = self.verify_rows(&request, &contract).await;
+        fs::remove_file(&scratch).map_err(|error| CityError::io(&scratch, error))?;
+        let Verified { rows } = verified?;
+        let producer = Producer { id: format!("repair/{id}"), seq: 0 };
+        self.take_rows(&contract, rows, producer).await?;
+        self.close_row(row, REPAIRED, describe(corrections), user).await
+    }
+
+    /// Closes a row that will not be corrected.
+    pub async fn dismiss(&self, id: &str, reason: &str, user: &str) -> Result<(), CityError> {
+        if reason.trim().is_empty() {
+            return Err(CityError::Invalid("say why the row is dismissed".to_owned()));
+        }
+        let row = self.open_row(id).await?;
+        self.close_row(row, DISMISSED, reason.to_owned(), user).await
+    }
+
+    async fn open_row(&self, id: &str) -> Result<Rejected, CityError> {
+        let row = self.quarantined_row(id).await?;
+        match row.state == OPEN {
+            true => Ok(row),
+            false => Err(CityError::Refused(format!("row {id} is {} already", row.state))),
+        }
+    }
+
+    async fn close_row(
+        &self,
+        row: Rejected,
+        state: &str,
+        remark: String,
+        user: &str,
+    ) -> Result<(), CityError> {
+        let (id, dataset, owner) = (row.id.clone(), row.dataset.clone(), row.owner.clone());
+        let closed = Rejected {
+            state: state.to_owned(),
+            remark: Some(remark),
+            by: user.to_owned(),
+            at: Utc::now(),
+            ..row
+        };
+        self.append_waiting(QUARANTINE, to_batch(&[closed])?, None).await?;
+        let event =
+            catalog::audit::Event::new(user, &owner, &format!("quarantine.{state}"), &dataset)
+                .detail(serde_json::json!({ "row": id }));
+        self.audit().record(event).await?;
+        Ok(())
+    }
+
+    /// A record that gives several rows can only be taken again where a key tells which of them
+    /// are there already.
+    fn refuse_doubling(&self, row: &Rejected, contract: &Contract) -> Result<(), CityError> {
+        let mapping =
+            self.pack().imports.iter().find(|mapping| Some(&mapping.id) == row.mapping.as_ref());
+        let wide = mapping.is_some_and(|mapping| matches!(mapping.shape, Shape::Wide { .. }));
+        match wide && contract.key.is_empty() {
+            false => Ok(()),
+            true => Err(CityError::Refused(format!(
+                "a record of this file gives several rows and {} has no key to tell them by: mend \
+                 the file and import it",
+                contract.id
+            ))),
+        }
+    }
+}
+
+fn describe(corrections: &[(String, String)]) -> String {
+    let names: Vec<&str> = corrections.iter().map(|(name, _)| name.as_str()).collect();
+    format!("corrected: {}", names.join(", "))
+}
+
+fn crs(name: &str) -> Result<Crs, CityError> {
+    serde_json::from_value(serde_json::Value::String(name.to_owned()))
+        .map_err(|_| CityError::Invalid(format!("unknown coordinate system `{name}`")))
+}
+
+/// The row's record as a small file of its own, with the corrections in it.
+fn corrected(
+    row: &Rejected,
+    corrections: &[(String, String)],
+) -> Result<(Vec<u8>, Format), CityError> {
+    match row.raw.trim_start().starts_with('{') {
+        true => Ok((corrected_object(row, corrections)?, Format::JsonLines)),
+        false => Ok((corrected_record(row, corrections)?, Format::Csv)),
+    }
+}
+
+fn corrected_object(
+    row: &Rejected,
+    corrections: &[(String, String)],
+) -> Result<Vec<u8>, CityError> {
+    let unreadable =
+        |error| CityError::Invalid(format!("row {} is no JSON object: {error}", row.id));
+    let mut object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&row.raw).map_err(unreadable)?;
+    for (name, text) in corrections {
+        object.insert(name.clone(), serde_json::Value::String(text.clone()));
+    }
+    let mut bytes = serde_json::to_vec(&object).map_err(unreadable)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn corrected_record(
+    row: &Rejected,
+    corrections: &[(String, String)],
+) -> Result<Vec<u8>, CityError> {
+    let columns: Vec<String> = serde_json::from_str(&row.columns)
+        .map_err(|error| CityError::Invalid(format!("row {} names no columns: {error}", row.id)))?;
+    let mut cells = cut(&row.raw, columns.len()).ok_or_else(|| {
+        CityError::Refused(format!(
+            "row {} has not {} cells: mend the file and import it again",
+            row.id,
+            columns.len()
+        ))
+    })?;
+    for (name, text) in corrections {
+        let at = columns.iter().position(|column| column == name).ok_or_else(|| {
+            CityError::Invalid(format!("no column `{name}`; the file has {}", columns.join(", ")))
+        })?;
+        cells[at].clone_from(text);
+    }
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let failed = |error: csv::Error| CityError::Invalid(error.to_string());
+    writer.write_record(&columns).map_err(failed)?;
+    writer.write_record(&cells).map_err(failed)?;
+    writer.into_inner().map_err(|error| CityError::Invalid(error.to_string()))
+}
+
+fn cut(raw: &str, cells: usize) -> Option<Vec<String>> {
+    SEPARATORS.iter().find_map(|separator| {
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(*separator)
+            .from_reader(raw.as_bytes());
+        let record = reader.records().next()?.ok()?;
+        (record.len() == cells).then(|| record.iter().map(str::to_owned).collect())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(raw: &str, columns: &str) -> Rejected {
+        Rejected {
+            id: "f:7:0".into(),
+            dataset: "air.pm25".into(),
+            owner: "ecology".into(),
+            file: "a.csv".into(),
+            line: 7,
+            field: None,
+            reason: "type".into(),
+            message: String::new(),
+            raw: raw.into(),
+            columns: columns.into(),
+            mapping: None,
+            crs: "wgs84".into(),
+            state: OPEN.into(),
+            remark: None,
+            by: "operator".into(),
+            at: Utc::now(),
+        }
+    }
+
+    fn fix(row: &Rejected, name: &str, text: &str) -> Result<String, String> {
+        corrected(row, &[(name.into(), text.into())])
+            .map(|(bytes, _)| String::from_utf8(bytes).unwrap())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_cell_of_a_record_is_replaced() {
+        let row = row("草堂寺;\"a;b\";x", r#"["site","note","pm25"]"#);
+        assert_eq!(fix(&row, "pm25", "12.5").unwrap(), "site,note,pm25\n草堂寺,a;b,12.5\n");
+        let refusal = fix(&row, "pm10", "1").unwrap_err();
+        assert!(refusal.contains("no column `pm10`") && refusal.contains("pm25"), "{refusal}");
+    }
+
+    #[test]
+    fn a_field_of_an_object_is_replaced() {
+        let row = row(r#"{"site":"草堂寺","pm25":-3}"#, "");
+        assert_eq!(fix(&row, "pm25", "3").unwrap(), "{\"site\":\"草堂寺\",\"pm25\":\"3\"}\n");
+    }
+
+    #[test]
+    fn a_record_with_a_cell_too_few_cannot_be_corrected_by_cell() {
+        let refusal = fix(&row("a,b", r#"["x","y","z"]"#), "x", "1").unwrap_err();
+        assert!(refusal.contains("has not 3 cells"), "{refusal}");
+    }
+}
