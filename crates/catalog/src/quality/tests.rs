@@ -218,23 +218,23 @@ async fn samples_are_bounded() {
 
 #[tokio::test]
 async fn runs_are_kept_and_read_back_newest_first() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = dir.path().join("records.sqlite");
-    let records =
-        store::records::Records::open(path.to_str().expect("utf-8")).await.expect("opens");
-    records.migrate(crate::records::migrations()).await.expect("migrates");
-    let rules = rules(&fixtures::pm25());
-    let batch = readings(&[(Some("caotangsi"), Some(0), Some(1.0))]);
-    let mut saved = Vec::new();
-    for _ in 0..3 {
-        let found =
-            run(table(vec![batch.clone()]), &rules, &RunOptions::default()).await.expect("runs");
-        super::records::save(&records, &found).await.expect("saves");
-        saved.insert(0, found);
+    for bed in store::testing::beds().await {
+        let records = &bed.records;
+        records.migrate(crate::records::migrations()).await.expect("migrates");
+        let rules = rules(&fixtures::pm25());
+        let batch = readings(&[(Some("caotangsi"), Some(0), Some(1.0))]);
+        let mut saved = Vec::new();
+        for _ in 0..3 {
+            let found = run(table(vec![batch.clone()]), &rules, &RunOptions::default())
+                .await
+                .expect("runs");
+            super::records::save(records, &found).await.expect("saves");
+            saved.insert(0, found);
+        }
+        let latest = super::records::latest(records, "air.pm25", 2).await.expect("reads");
+        assert_eq!(latest, saved[..2]);
+        assert!(super::records::latest(records, "other", 2).await.expect("reads").is_empty());
     }
-    let latest = super::records::latest(&records, "air.pm25", 2).await.expect("reads");
-    assert_eq!(latest, saved[..2]);
-    assert!(super::records::latest(&records, "other", 2).await.expect("reads").is_empty());
 }
 
 fn bands() -> Contract {

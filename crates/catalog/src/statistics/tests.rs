@@ -103,16 +103,16 @@ fn dates_have_a_newest_too() {
 
 #[tokio::test]
 async fn the_newest_statistics_are_kept() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = dir.path().join("records.sqlite");
-    let records =
-        store::records::Records::open(path.to_str().expect("utf-8")).await.expect("opens");
-    records.migrate(crate::records::migrations()).await.expect("migrates");
-    assert_eq!(records::load(&records, "air.pm25").await.expect("reads"), None);
-    for rows in [&[("caotangsi", 0, Some(1.0))][..], &[("shahepu", 5, None), ("shahepu", 6, None)]]
-    {
-        let found = statistics(rows).await;
-        records::save(&records, &found).await.expect("saves");
-        assert_eq!(records::load(&records, "air.pm25").await.expect("reads"), Some(found));
+    for bed in store::testing::beds().await {
+        let records = &bed.records;
+        records.migrate(crate::records::migrations()).await.expect("migrates");
+        assert_eq!(records::load(records, "air.pm25").await.expect("reads"), None);
+        for rows in
+            [&[("caotangsi", 0, Some(1.0))][..], &[("shahepu", 5, None), ("shahepu", 6, None)]]
+        {
+            let found = statistics(rows).await;
+            records::save(records, &found).await.expect("saves");
+            assert_eq!(records::load(records, "air.pm25").await.expect("reads"), Some(found));
+        }
     }
 }

@@ -8,17 +8,17 @@ use chrono::TimeDelta;
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use store::records::Records;
+use store::testing::{Bed, beds, sqlite_bed};
 
 use super::*;
 use crate::lineage::Lineage;
 use crate::sql::LimitKind;
 use crate::{Answer, Principal, SqlError};
 
-async fn records(dir: &tempfile::TempDir) -> Records {
-    let path = dir.path().join("records.sqlite");
-    let records = Records::open(path.to_str().expect("utf-8")).await.expect("opens");
-    records.migrate(crate::records::migrations()).await.expect("migrates");
-    records
+/// The records of an empty database, migrated.
+async fn migrated(bed: &Bed) -> Records {
+    bed.records.migrate(crate::records::migrations()).await.expect("migrates");
+    bed.records.clone()
 }
 
 fn at(minutes: i64) -> DateTime<Utc> {
@@ -46,42 +46,44 @@ fn entry(organisation: &str, minutes: i64, fields: &[&str]) -> UsageEntry {
 
 #[tokio::test]
 async fn a_summary_tells_who_used_what_how_often() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let records = records(&dir).await;
-    let log = UsageLog::start(records.clone(), UsageLogOptions::default());
-    log.record(entry("transport", 10, &["site", "pm25"]));
-    log.record(entry("transport", 20, &["pm25"]));
-    log.record(entry("health", 30, &["pm25"]));
-    log.record(entry("health", -90 * 24 * 60, &["site"]));
-    log.flush().await;
-    let summary = summary(&records, "air.pm25", at(60)).await.expect("reads");
-    assert_eq!((summary.queries, summary.principals), (3, 2), "what is older is not counted");
-    assert_eq!(summary.last_used, Some(at(30)));
-    let used = |by: &str, queries| Used { by: by.into(), queries };
-    assert_eq!(summary.by_organisation, [used("transport", 2), used("health", 1)]);
-    assert_eq!(summary.by_surface, [used("http", 3)]);
-    assert_eq!(summary.by_field, [used("pm25", 3), used("site", 1)]);
-    let unused = super::summary(&records, "people.resident", at(60)).await.expect("reads");
-    assert_eq!((unused.queries, unused.last_used), (0, None));
-    assert_eq!(log.lost(), 0);
+    for bed in beds().await {
+        let records = migrated(&bed).await;
+        let log = UsageLog::start(records.clone(), UsageLogOptions::default());
+        log.record(entry("transport", 10, &["site", "pm25"]));
+        log.record(entry("transport", 20, &["pm25"]));
+        log.record(entry("health", 30, &["pm25"]));
+        log.record(entry("health", -90 * 24 * 60, &["site"]));
+        log.flush().await;
+        let summary = summary(&records, "air.pm25", at(60)).await.expect("reads");
+        assert_eq!((summary.queries, summary.principals), (3, 2), "what is older is not counted");
+        assert_eq!(summary.last_used, Some(at(30)));
+        let used = |by: &str, queries| Used { by: by.into(), queries };
+        assert_eq!(summary.by_organisation, [used("transport", 2), used("health", 1)]);
+        assert_eq!(summary.by_surface, [used("http", 3)]);
+        assert_eq!(summary.by_field, [used("pm25", 3), used("site", 1)]);
+        let unused = super::summary(&records, "people.resident", at(60)).await.expect("reads");
+        assert_eq!((unused.queries, unused.last_used), (0, None));
+        assert_eq!(log.lost(), 0);
+    }
 }
 
 #[tokio::test]
 async fn a_query_without_a_dataset_is_kept_too() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let records = records(&dir).await;
-    let mut refused = entry("transport", 1, &[]);
-    refused.used.clear();
-    refused.outcome = Outcome::Refused;
-    super::records::insert(&records, &[refused]).await.expect("writes");
-    assert_eq!(super::records::forget_before(&records, at(2)).await.expect("forgets"), 1);
-    assert_eq!(super::records::forget_before(&records, at(2)).await.expect("forgets"), 0);
+    for bed in beds().await {
+        let records = migrated(&bed).await;
+        let mut refused = entry("transport", 1, &[]);
+        refused.used.clear();
+        refused.outcome = Outcome::Refused;
+        super::records::insert(&records, &[refused]).await.expect("writes");
+        assert_eq!(super::records::forget_before(&records, at(2)).await.expect("forgets"), 1);
+        assert_eq!(super::records::forget_before(&records, at(2)).await.expect("forgets"), 0);
+    }
 }
 
 #[tokio::test]
 async fn a_flood_is_dropped_and_counted_and_never_waited_for() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let records = records(&dir).await;
+    let bed = sqlite_bed().await;
+    let records = migrated(&bed).await;
     // The one writer of the records is kept away, so that nothing can be written meanwhile.
     let held = records.write().await.expect("a turn");
     let options = UsageLogOptions {
@@ -105,12 +107,14 @@ async fn a_flood_is_dropped_and_counted_and_never_waited_for() {
 
 #[tokio::test]
 async fn many_entries_fit_in_the_databases_bounds() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let records = records(&dir).await;
-    let entries: Vec<_> = (0..1_000).map(|minute| entry("transport", minute, &["site"])).collect();
-    super::records::insert(&records, &entries).await.expect("writes");
-    let summary = summary_since(&records, "air.pm25", at(0)).await.expect("reads");
-    assert_eq!(summary.queries, 1_000);
+    for bed in beds().await {
+        let records = migrated(&bed).await;
+        let entries: Vec<_> =
+            (0..1_000).map(|minute| entry("transport", minute, &["site"])).collect();
+        super::records::insert(&records, &entries).await.expect("writes");
+        let summary = summary_since(&records, "air.pm25", at(0)).await.expect("reads");
+        assert_eq!(summary.queries, 1_000);
+    }
 }
 
 #[test]
