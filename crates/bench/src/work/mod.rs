@@ -1,0 +1,34 @@
+//! What our own sides do. Each function runs in a process of its own and returns what it measured.
+
+pub mod append;
+mod city;
+mod query;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use city::table_dir;
+
+use crate::side::Side;
+
+pub type Values = BTreeMap<String, Vec<f64>>;
+
+pub async fn run(side: Side) -> anyhow::Result<Values> {
+    match side {
+        Side::Append { dir, producers, seconds, per_second } => {
+            append::run(&dir, producers, seconds, per_second).await
+        }
+        Side::Import { dir, file } => city::import(&dir, &file).await,
+        Side::Governed { dir, rounds } => query::governed(&dir, rounds).await,
+        Side::Bare { dir, rounds } => query::bare(&dir, rounds).await,
+        Side::Point { dir, reads } => query::point(&dir, reads).await,
+    }
+}
+
+/// The dataset of every figure.
+pub const DATASET: &str = "bench.reading";
+
+/// The bench's own pack.
+pub fn pack_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("pack")
+}
