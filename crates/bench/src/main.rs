@@ -46,7 +46,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// One side of a figure, in this process. Run by the figure itself.
-    #[command(hide = true)]
+    #[command(hide = true, subcommand)]
     Side(side::Side),
 }
 

@@ -32,3 +32,19 @@ pub const DATASET: &str = "bench.reading";
 pub fn pack_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("pack")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{DATASET, pack_dir};
+    use crate::readings;
+
+    #[test]
+    fn the_pack_has_no_mistakes_and_the_rows_fit_its_contract() {
+        let pack = pack::load(&pack_dir()).unwrap_or_else(|faults| panic!("{faults}"));
+        let schema = pack.datasets[DATASET].arrow_schema();
+        assert_eq!(readings::batch(&schema, 0, 100).unwrap().num_rows(), 100);
+        for area in readings::AREAS {
+            assert!(pack.areas.iter().any(|known| known.code == area), "{area}");
+        }
+    }
+}
