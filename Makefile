@@ -36,7 +36,7 @@ tidy: ## the shape of the source tree
 
 test-rust: ## unit and integration tests of every crate
 	scripts/setup build test
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --lib --bins --tests --locked
 
 test-whole: ## the program as its users meet it: command line, psql, Python, HTTP
 	scripts/setup build test
