@@ -30,10 +30,15 @@ const HEAVY: &[&str] = &[
     "zstd-sys",
 ];
 
+/// Manifests of the workspace; fuzz targets are a workspace of their own, with another compiler.
+fn members(tree: &Tree) -> impl Iterator<Item = (&str, &str)> {
+    tree.ending("/Cargo.toml").filter(|(_, text)| !text.lines().any(|line| line == "[workspace]"))
+}
+
 /// A version belongs in the root alone: two crates must not ask for two of them.
 pub fn not_from_workspace(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
-    for (path, text) in tree.ending("/Cargo.toml") {
+    for (path, text) in members(tree) {
         for dependency in manifest::dependencies(text) {
             if !dependency.from_workspace {
                 complaints.push(format!(
@@ -50,7 +55,7 @@ pub fn not_from_workspace(tree: &Tree) -> Vec<String> {
 pub fn unused(tree: &Tree) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut asked_for = BTreeSet::new();
-    for (path, text) in tree.ending("/Cargo.toml") {
+    for (path, text) in members(tree) {
         let folder = path.strip_suffix("Cargo.toml").expect("the path ends so");
         let code: String = tree
             .ending(".rs")
@@ -121,6 +126,8 @@ mod tests {
             &[("crates/pack/Cargo.toml", manifest)],
             ":2: write `csv.workspace",
         );
+        let apart = "[workspace]\n[dependencies]\ncsv = \"1\"\n";
+        accepts(not_from_workspace, &[("fuzz/Cargo.toml", apart)]);
         accepts(not_from_workspace, &[("Cargo.toml", "[workspace.dependencies]\ncsv = \"1\"\n")]);
     }
 

@@ -60,7 +60,8 @@ pub fn unfinished(tree: &Tree) -> Vec<String> {
     let for_tests = modules_for_tests(tree);
     let mut complaints = Vec::new();
     for (path, text) in tree.ending(".rs") {
-        let in_tests = path.split('/').any(|part| matches!(part, "tests" | "fuzz" | "benches" | "examples"));
+        let in_tests =
+            path.split('/').any(|part| matches!(part, "tests" | "fuzz" | "benches" | "examples"));
         if in_tests || for_tests.contains(path) {
             continue;
         }
