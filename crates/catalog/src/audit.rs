@@ -35,9 +35,12 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect, Set,
 };
+use serde_json::json;
 use store::records::{Records, RecordsError, WriteTxn};
+use uuid::Uuid;
 
 use crate::records::{audit_entry, audit_head, micros};
+use crate::sql::Events;
 pub use chain::{ChainHash, Fault, Report, Sha256};
 pub use writer::Ticket;
 
@@ -248,6 +251,18 @@ impl Audit {
         }
         // Rows appended meanwhile stand between the two heads; beyond the second none may stand.
         Ok(checker.finish(&self.head().await?))
+    }
+}
+
+/// What a query's author must not see of its failure goes here; with the queue full, to the log.
+impl Events for Audit {
+    fn failed(&self, correlation_id: Uuid, user: &str, sql: &str, details: &str) {
+        let event = Event::new(user, "", "query", &correlation_id.to_string())
+            .outcome(Outcome::Failed)
+            .detail(json!({ "sql": sql, "details": details }));
+        if self.queue.offer(event).is_err() {
+            tracing::error!(%correlation_id, user, sql, details, "query failed");
+        }
     }
 }
 

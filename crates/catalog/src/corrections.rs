@@ -259,3 +259,6 @@ fn check_text(field: &'static str, text: &str) -> Result<(), CorrectionError> {
 fn wrong<T>(field: &'static str, problem: String) -> Result<T, CorrectionError> {
     Err(CorrectionError::Claim { field, problem })
 }
+
+#[cfg(test)]
+mod tests;

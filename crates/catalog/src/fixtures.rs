@@ -1,9 +1,11 @@
 //! A few contracts for this crate's tests: one open stream, one conditional snapshot of people,
 //! one dataset that is not shared.
 
+use std::collections::BTreeMap;
+
 use pack::model::{
-    Class, Contract, DatasetKind, DriftRule, Field, FieldType, Pii, Place, QualityRule, Severity,
-    Sharing, SharingAttribute, Text,
+    City, Class, Contract, DatasetKind, DriftRule, Field, FieldType, Pack, Pii, Place, QualityRule,
+    Severity, Sharing, SharingAttribute, Text,
 };
 
 pub fn text(zh: &str, en: &str) -> Text {
@@ -156,4 +158,26 @@ pub fn police_case() -> Contract {
 
 pub fn contracts() -> Vec<Contract> {
     vec![pm25(), resident(), police_case()]
+}
+
+/// A pack with these contracts and nothing else.
+pub fn pack() -> Pack {
+    Pack {
+        dir: "test".into(),
+        city: City {
+            code: "510100000000".into(),
+            name: text("成都市", "Chengdu"),
+            zone: "Asia/Shanghai".into(),
+            utc_offset_minutes: 480,
+            operator: "data".into(),
+            place: Place::default(),
+        },
+        units: BTreeMap::new(),
+        areas: Vec::new(),
+        organisations: Vec::new(),
+        datasets: contracts().into_iter().map(|found| (found.id.clone(), found)).collect(),
+        roles: Vec::new(),
+        policies: Vec::new(),
+        imports: Vec::new(),
+    }
 }

@@ -108,8 +108,8 @@ impl Sharing {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// What an organisation may see of a dataset at `now`, by grant. Not inherited by the
-    /// organisations below it: each asks for itself.
+    /// What an organisation itself was granted of a dataset and may see at `now`. Who inherits it
+    /// is the reader's to decide.
     pub async fn active_grants(
         &self,
         dataset: &str,
@@ -142,6 +142,16 @@ impl Sharing {
             .add(sharing_request::Column::Dataset.is_in(decided_here));
         let rows = sharing_request::Entity::find()
             .filter(concerned)
+            .order_by_desc(sharing_request::Column::RequestedUs)
+            .limit(LIST_ROWS_MAX)
+            .all(self.records.read())
+            .await?;
+        rows.into_iter().map(Request::try_from).collect()
+    }
+
+    /// All requests, newest first: for whoever runs the platform.
+    pub async fn all_requests(&self) -> Result<Vec<Request>, SharingError> {
+        let rows = sharing_request::Entity::find()
             .order_by_desc(sharing_request::Column::RequestedUs)
             .limit(LIST_ROWS_MAX)
             .all(self.records.read())
@@ -417,3 +427,6 @@ async fn raise_epoch(txn: &WriteTxn) -> Result<u64, SharingError> {
     row.update(&**txn).await?;
     Ok(epoch)
 }
+
+#[cfg(test)]
+mod tests;

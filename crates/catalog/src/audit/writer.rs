@@ -47,6 +47,17 @@ impl Queue {
         Ok(Ticket { reply })
     }
 
+    /// Hands an event over if there is room for it, and gives it back if there is none.
+    pub(super) fn offer(&self, event: Event) -> Result<(), Box<Event>> {
+        let (sender, _) = oneshot::channel();
+        self.jobs.try_send(Job::Write(Box::new(event), sender)).map_err(|refused| {
+            match refused.into_inner() {
+                Job::Write(event, _) => event,
+                Job::Flush(_) => unreachable!("an event was offered"),
+            }
+        })
+    }
+
     pub(super) async fn flush(&self) -> Result<(), AuditError> {
         let (sender, done) = oneshot::channel();
         self.jobs.send(Job::Flush(sender)).await.map_err(|_| AuditError::Closed)?;
