@@ -83,8 +83,6 @@ pub struct Registry {
     version: AtomicU64,
     /// Register tables as they stand now, by dataset, made for the version beside them.
     tables: Mutex<BTreeMap<String, (u64, register::Table)>>,
-    /// What unknown users' salts are made of, so that they look like those of known ones.
-    decoy: [u8; secret::SECRET_BYTES],
 }
 
 impl Registry {
@@ -97,7 +95,6 @@ impl Registry {
             tree: RwLock::new(Arc::new(tree)),
             version: AtomicU64::new(1),
             tables: Mutex::default(),
-            decoy: secret::random()?,
         })
     }
 
@@ -118,3 +115,6 @@ impl Registry {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,11 +83,10 @@ pub struct TokenInfo {
 impl Registry {
     /// The principal that a user acts as, now. Whoever calls has made sure that it is the user.
     pub async fn principal(&self, name: &str, pack: &Pack) -> Result<Principal, RegistryError> {
-        let row = self.user_row(name).await?;
-        if !row.active {
+        let user = self.user(name).await?;
+        if !user.active {
             return Err(RegistryError::Disabled(name.to_owned()));
         }
-        let user = UserInfo::try_from(row)?;
         let tree = self.tree();
         let organisation = self.organisation_of(&user, &tree).await?;
         let areas = if user.areas.is_empty() {
@@ -217,31 +216,38 @@ impl Registry {
     }
 
     pub async fn user(&self, name: &str) -> Result<UserInfo, RegistryError> {
-        UserInfo::try_from(self.user_row(name).await?)
+        let row = user::Entity::find_by_id(name).one(self.records.read()).await?;
+        UserInfo::try_from(row.ok_or_else(|| RegistryError::UnknownUser(name.to_owned()))?)
     }
 
-    /// For a SCRAM login: the user's verifier, or a decoy where there is no such user, it is
-    /// disabled or has no password, so that a stranger learns nothing.
-    pub async fn verifier(&self, name: &str) -> Result<Verifier, RegistryError> {
+    /// For a SCRAM login: what is kept of the user's password. `None` where there is no such user,
+    /// it is disabled or has no password; a face makes all three look like a wrong password, with
+    /// [`crate::scram::ITERATIONS`] among what it shows.
+    pub async fn verifier(&self, name: &str) -> Result<Option<Verifier>, RegistryError> {
         let row = user::Entity::find_by_id(name).one(self.records.read()).await?;
-        match row.filter(|row| row.active).and_then(|row| row.verifier) {
-            Some(text) => text.parse().map_err(|problem: &str| RegistryError::Damaged {
+        let text = row.filter(|row| row.active).and_then(|row| row.verifier);
+        let verifier = text.map(|text| {
+            text.parse().map_err(|problem: &str| RegistryError::Damaged {
                 id: name.to_owned(),
                 problem: problem.to_owned(),
-            }),
-            None => Ok(Verifier::decoy(name, &self.decoy)),
-        }
+            })
+        });
+        verifier.transpose()
     }
 
     /// For faces that are given the password itself.
     pub async fn check_password(&self, name: &str, password: &str) -> Result<(), RegistryError> {
-        let verifier = self.verifier(name).await?;
         if password.len() > PASSWORD_BYTES_MAX {
             return Err(RegistryError::NotAuthentic);
         }
+        let verifier = self.verifier(name).await?;
         let password = password.to_owned();
-        let fits = off_thread(move || verifier.is_of(&password)).await;
-        if fits { Ok(()) } else { Err(RegistryError::NotAuthentic) }
+        // Who is not there takes as long as who is: the time must not tell them apart.
+        let fits = off_thread(move || match verifier {
+            Some(verifier) => Ok(verifier.is_of(&password)),
+            None => Verifier::of_password(&password).map(|_| false),
+        });
+        if fits.await? { Ok(()) } else { Err(RegistryError::NotAuthentic) }
     }
 
     /// Makes a token. Its text is in the answer and nowhere else.
@@ -334,11 +340,6 @@ impl Registry {
             principal.permissions.retain(|permission| scope.contains(permission));
         }
         Ok(principal)
-    }
-
-    async fn user_row(&self, name: &str) -> Result<user::Model, RegistryError> {
-        let row = user::Entity::find_by_id(name).one(self.records.read()).await?;
-        row.ok_or_else(|| RegistryError::UnknownUser(name.to_owned()))
     }
 }
 

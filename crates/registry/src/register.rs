@@ -140,7 +140,7 @@ fn begins_by(column: impl ColumnTrait, moment: DateTime<Utc>) -> Condition {
 }
 
 const AREA_COLUMNS: &str =
-    "code, level, parent, name_zh, name_en, geometry, valid_from, valid_to, recorded_from";
+    "code, level, parent, name, name_en, geometry, valid_from, valid_to, recorded_from";
 
 fn area_column<'a>(rows: &'a [area::Model], name: &str) -> Option<Values<'a>> {
     let texts = |value: fn(&area::Model) -> Option<&str>| {
@@ -153,8 +153,8 @@ fn area_column<'a>(rows: &'a [area::Model], name: &str) -> Option<Values<'a>> {
         "code" => texts(|row| Some(&row.code)),
         "level" => texts(|row| Some(&row.level)),
         "parent" => texts(|row| row.parent.as_deref()),
-        "name_zh" => texts(|row| Some(&row.name_zh)),
-        "name_en" => texts(|row| Some(&row.name_en)),
+        "name" => texts(|row| Some(&row.name_zh)),
+        "name_en" => texts(|row| filled(&row.name_en)),
         "geometry" => Some(Values::Bytes(rows.iter().map(|row| row.geometry.as_deref()).collect())),
         "valid_from" => times(|row| row.valid_from_us),
         "valid_to" => times(|row| row.valid_to_us),
@@ -163,7 +163,7 @@ fn area_column<'a>(rows: &'a [area::Model], name: &str) -> Option<Values<'a>> {
     }
 }
 
-const ORGANISATION_COLUMNS: &str = "id, credit_code, parent, name_zh, name_en, kind, area, \
+const ORGANISATION_COLUMNS: &str = "id, credit_code, parent, name, name_en, kind, area_code, \
                                     valid_from, valid_to, recorded_from";
 
 fn organisation_column<'a>(rows: &'a [organisation::Model], name: &str) -> Option<Values<'a>> {
@@ -177,15 +177,20 @@ fn organisation_column<'a>(rows: &'a [organisation::Model], name: &str) -> Optio
         "id" => texts(|row| Some(&row.id)),
         "credit_code" => texts(|row| row.credit_code.as_deref()),
         "parent" => texts(|row| row.parent.as_deref()),
-        "name_zh" => texts(|row| Some(&row.name_zh)),
-        "name_en" => texts(|row| Some(&row.name_en)),
+        "name" => texts(|row| Some(&row.name_zh)),
+        "name_en" => texts(|row| filled(&row.name_en)),
         "kind" => texts(|row| Some(&row.kind)),
-        "area" => texts(|row| Some(&row.area)),
+        "area_code" => texts(|row| Some(&row.area)),
         "valid_from" => times(|row| row.valid_from_us),
         "valid_to" => times(|row| row.valid_to_us),
         "recorded_from" => times(|row| Some(row.recorded_from_us)),
         _ => None,
     }
+}
+
+/// A name that nobody has given is no name.
+fn filled(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 /// The columns that the contract asks for, in its order and types.

@@ -1,16 +1,9 @@
-//! SCRAM-SHA-256 (RFC 5802, RFC 7677): what is kept of a password, and the server's side of a
-//! login.
+//! What is kept of a password: its SCRAM-SHA-256 verifier (RFC 5802, RFC 7677).
 //!
-//! What is kept is PostgreSQL's own four: salt, iterations, `StoredKey`, `ServerKey`. With them a
-//! login can be checked and the server can prove itself, but nobody who steals them can log in.
-//! That is why the exchange lives here: an implementation that wants the salted password itself
-//! would have it kept, and the salted password is as good as the password.
-//!
-//! ```text
-//!  client-first ─► Exchange::begin ─► server-first
-//!  client-final ─► Exchange::end   ─► server-final, or NotAuthentic
-//! ```
-//! The user's name in `client-first` is ignored, as PostgreSQL does: the start-up packet's counts.
+//! PostgreSQL's own four: salt, iterations, `StoredKey`, `ServerKey`. With them a login can be
+//! checked and the server can prove itself, but nobody who steals them can log in. The salted
+//! password, which some implementations of the exchange want, is as good as the password and is
+//! never kept. The exchange itself belongs to the face that speaks it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -32,15 +25,9 @@ const ITERATIONS_MIN: u32 = 4_096;
 /// A verifier that asks for more was not made here, and would stall whoever checks a password.
 const ITERATIONS_MAX: u32 = 1_000_000;
 const SALT_BYTES: usize = 16;
-const NONCE_BYTES: usize = 18;
 const KEY_BYTES: usize = 32;
-/// A client's message longer than this is not SCRAM.
-const MESSAGE_BYTES_MAX: usize = 4_096;
-
-/// The mechanisms' names, for the server's offer.
-pub const MECHANISM: &str = "SCRAM-SHA-256";
-/// With channel binding: offer it where the certificate's hash is handed to [`Exchange::begin`].
-pub const MECHANISM_PLUS: &str = "SCRAM-SHA-256-PLUS";
+/// The mechanism, as the verifier's text names it.
+const MECHANISM: &str = "SCRAM-SHA-256";
 
 type Key = [u8; KEY_BYTES];
 
@@ -81,19 +68,6 @@ impl Verifier {
         let other = Self::derive(password, &self.salt, self.iterations);
         same(&other.stored_key, &self.stored_key)
     }
-
-    /// A verifier that no password fits, always the same for a name: a login under a name that is
-    /// not there looks like a wrong password.
-    pub fn decoy(name: &str, secret: &[u8]) -> Self {
-        let salt = hmac(secret, name.as_bytes());
-        Self {
-            iterations: ITERATIONS,
-            salt: salt[..SALT_BYTES].to_vec(),
-            // Nobody knows a text with this hash, let alone a password.
-            stored_key: hmac(secret, b"stored"),
-            server_key: hmac(secret, b"server"),
-        }
-    }
 }
 
 impl fmt::Display for Verifier {
@@ -124,102 +98,6 @@ impl FromStr for Verifier {
         };
         let salt = STANDARD.decode(salt).map_err(|_| SHAPE)?;
         Ok(Self { iterations, salt, stored_key: key(stored)?, server_key: key(server)? })
-    }
-}
-
-/// A login under way: the server has sent its nonce and waits for the proof.
-#[derive(Debug)]
-pub struct Exchange {
-    verifier: Verifier,
-    /// `client-first-message-bare,server-first-message`
-    said: String,
-    nonce: String,
-    /// What the client must send back as `c=`: its header and, where bound, the channel's hash.
-    binding: Vec<u8>,
-}
-
-impl Exchange {
-    /// Reads the client's first message; returns the server's answer. `channel` is the
-    /// `tls-server-end-point` hash of the certificate (RFC 5929), where the mechanism with `-PLUS`
-    /// was on offer.
-    pub fn begin(
-        client_first: &[u8],
-        verifier: Verifier,
-        channel: Option<&[u8]>,
-    ) -> Result<(Self, String), RegistryError> {
-        let nonce = STANDARD.encode(random::<NONCE_BYTES>()?);
-        Self::begin_with(client_first, verifier, channel, &nonce)
-    }
-
-    fn begin_with(
-        client_first: &[u8],
-        verifier: Verifier,
-        channel: Option<&[u8]>,
-        server_nonce: &str,
-    ) -> Result<(Self, String), RegistryError> {
-        let message = text(client_first)?;
-        let bare_at = bare_start(message)?;
-        let (header, bare) = message.split_at(bare_at);
-        let mut binding = header.as_bytes().to_vec();
-        match (header.split(',').next().unwrap_or_default(), channel) {
-            ("p=tls-server-end-point", Some(channel)) => binding.extend_from_slice(channel),
-            // `y`: the client could bind but believes that we cannot. Where we offered it,
-            // somebody between us took the offer out (RFC 5802, section 6).
-            ("n", _) | ("y", None) => {}
-            _ => return Err(RegistryError::NotAuthentic),
-        }
-        let mut attributes = bare.split(',');
-        let name = attributes.next().and_then(|part| part.strip_prefix("n="));
-        let nonce = attributes.next().and_then(|part| part.strip_prefix("r="));
-        let (Some(_), Some(client_nonce)) = (name, nonce.filter(|nonce| !nonce.is_empty())) else {
-            return Err(RegistryError::NotAuthentic);
-        };
-        let nonce = format!("{client_nonce}{server_nonce}");
-        let salt = STANDARD.encode(&verifier.salt);
-        let server_first = format!("r={nonce},s={salt},i={}", verifier.iterations);
-        let said = format!("{bare},{server_first}");
-        Ok((Self { verifier, said, nonce, binding }, server_first))
-    }
-
-    /// Checks the client's proof; returns the server's own.
-    pub fn end(self, client_final: &[u8]) -> Result<String, RegistryError> {
-        let message = text(client_final)?;
-        let (without_proof, proof) =
-            message.rsplit_once(",p=").ok_or(RegistryError::NotAuthentic)?;
-        let mut attributes = without_proof.split(',');
-        let binding = attributes.next().and_then(|part| part.strip_prefix("c="));
-        let nonce = attributes.next().and_then(|part| part.strip_prefix("r="));
-        let binding = binding.and_then(|text| STANDARD.decode(text).ok());
-        if binding.as_deref() != Some(&self.binding) || nonce != Some(&self.nonce) {
-            return Err(RegistryError::NotAuthentic);
-        }
-        let proof: Option<Key> =
-            STANDARD.decode(proof).ok().and_then(|bytes| bytes.try_into().ok());
-        let mut client_key = proof.ok_or(RegistryError::NotAuthentic)?;
-        let said = format!("{},{without_proof}", self.said);
-        let signature = hmac(&self.verifier.stored_key, said.as_bytes());
-        client_key.iter_mut().zip(signature).for_each(|(byte, other)| *byte ^= other);
-        if !same(&Sha256::digest(client_key).into(), &self.verifier.stored_key) {
-            return Err(RegistryError::NotAuthentic);
-        }
-        let server = hmac(&self.verifier.server_key, said.as_bytes());
-        Ok(format!("v={}", STANDARD.encode(server)))
-    }
-}
-
-fn text(message: &[u8]) -> Result<&str, RegistryError> {
-    if message.len() > MESSAGE_BYTES_MAX {
-        return Err(RegistryError::NotAuthentic);
-    }
-    std::str::from_utf8(message).map_err(|_| RegistryError::NotAuthentic)
-}
-
-/// Where `gs2-header = flag "," [authzid] ","` ends. Acting for another is not supported.
-fn bare_start(message: &str) -> Result<usize, RegistryError> {
-    let mut commas = message.match_indices(',').map(|(at, _)| at);
-    match (commas.next(), commas.next()) {
-        (Some(first), Some(second)) if second == first + 1 => Ok(second + 1),
-        _ => Err(RegistryError::NotAuthentic),
     }
 }
 

@@ -18,19 +18,14 @@ pub struct Tree {
     organisations: BTreeMap<String, Organisation>,
     /// Organisation → those directly below it.
     below: BTreeMap<String, Vec<String>>,
-    areas: BTreeMap<String, Area>,
+    /// Area → the one above it.
+    areas: BTreeMap<String, Option<String>>,
 }
 
 #[derive(Debug, Clone)]
 struct Organisation {
     parent: Option<String>,
     area: String,
-}
-
-#[derive(Debug, Clone)]
-struct Area {
-    level: AreaLevel,
-    parent: Option<String>,
 }
 
 impl Tree {
@@ -47,11 +42,7 @@ impl Tree {
             tree.organisations.insert(row.id, organisation);
         }
         for row in register::areas_at(db, now, false).await? {
-            let level = level_of(&row.level).ok_or_else(|| RegistryError::Damaged {
-                id: row.code.clone(),
-                problem: format!("its level is `{}`", row.level),
-            })?;
-            tree.areas.insert(row.code, Area { level, parent: row.parent });
+            tree.areas.insert(row.code, row.parent);
         }
         Ok(tree)
     }
@@ -94,24 +85,13 @@ impl Tree {
 
     /// An area and every one above it, nearest first.
     pub fn areas_above(&self, code: &str) -> Vec<String> {
-        let parent = |id: &str| self.areas.get(id).and_then(|area| area.parent.as_deref());
+        let parent = |id: &str| self.areas.get(id).and_then(Option::as_deref);
         climb(code, self.has_area(code), parent)
     }
 
     /// The prefix that the codes of an area and of all below it share.
-    ///
-    /// By level, not by trailing zeros: 510110000000 is a district of its own, and `51011` would
-    /// take in its neighbour 510112000000. Two digits a level down to the district, then three for
-    /// the street and three for the community (GB/T 2260, GB/T 10114); grids append theirs.
     pub fn area_prefix(&self, code: &str) -> Option<String> {
-        let digits = match self.areas.get(code)?.level {
-            AreaLevel::City => 4,
-            AreaLevel::District => 6,
-            AreaLevel::Street => 9,
-            AreaLevel::Community => 12,
-            AreaLevel::Grid | AreaLevel::MicroGrid => code.len(),
-        };
-        Some(code.get(..digits).unwrap_or(code).to_owned())
+        self.has_area(code).then(|| pack::codes::area_prefix(code).to_owned())
     }
 }
 
@@ -137,16 +117,4 @@ pub(crate) fn level_text(level: AreaLevel) -> &'static str {
         AreaLevel::Grid => "grid",
         AreaLevel::MicroGrid => "micro_grid",
     }
-}
-
-fn level_of(text: &str) -> Option<AreaLevel> {
-    const LEVELS: [AreaLevel; 6] = [
-        AreaLevel::City,
-        AreaLevel::District,
-        AreaLevel::Street,
-        AreaLevel::Community,
-        AreaLevel::Grid,
-        AreaLevel::MicroGrid,
-    ];
-    LEVELS.into_iter().find(|level| level_text(*level) == text)
 }
