@@ -2,13 +2,15 @@
 //!
 //! Columns are portable: text, UUID, 64-bit integers; times in µs UTC; lists and maps as JSON
 //! text. What the rows mean is written where they are used ([`crate::audit`],
-//! [`crate::sharing`], [`crate::corrections`]).
+//! [`crate::sharing`], [`crate::corrections`], [`crate::scenario`]).
 
 pub mod audit_entry;
 pub mod audit_head;
 pub mod correction;
 pub mod counter;
 mod migrations;
+pub mod scenario;
+pub mod scenario_change;
 pub mod sharing_grant;
 pub mod sharing_request;
 

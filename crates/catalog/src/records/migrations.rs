@@ -10,7 +10,10 @@ use sea_orm::{ActiveModelTrait, DbErr, Set};
 use sea_orm_migration::SchemaManager;
 use store::records::migrations::{MigrationName, MigrationTrait, Migrations};
 
-use super::{audit_entry, audit_head, correction, counter, sharing_grant, sharing_request};
+use super::{
+    audit_entry, audit_head, correction, counter, scenario, scenario_change, sharing_grant,
+    sharing_request,
+};
 use crate::{quality, statistics, usage};
 
 /// Hand these to `Records::migrate` together with those of the other crates.
@@ -22,6 +25,7 @@ pub fn migrations() -> Migrations {
         Box::new(usage::records::Migration),
         Box::new(quality::records::Migration),
         Box::new(statistics::records::Migration),
+        Box::new(Scenarios),
     ]
 }
 
@@ -175,5 +179,51 @@ impl MigrationTrait for Corrections {
             .col(Column::State)
             .to_owned();
         manager.create_index(by_dataset).await
+    }
+}
+
+struct Scenarios;
+
+impl MigrationName for Scenarios {
+    fn name(&self) -> &str {
+        "catalog_0007_scenarios"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Scenarios {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use scenario::Column as Scenario;
+        use scenario_change::Column as Change;
+        let scenarios = Table::create()
+            .table(scenario::Entity)
+            .col(ColumnDef::new(Scenario::Name).string().not_null().primary_key())
+            .col(ColumnDef::new(Scenario::Title).text().not_null())
+            .col(ColumnDef::new(Scenario::Owner).text().not_null())
+            .col(ColumnDef::new(Scenario::Organisation).text().not_null())
+            .col(ColumnDef::new(Scenario::CreatedUs).big_integer().not_null())
+            .to_owned();
+        manager.create_table(scenarios).await?;
+        let changes = Table::create()
+            .table(scenario_change::Entity)
+            .col(ColumnDef::new(Change::Id).uuid().not_null().primary_key())
+            .col(ColumnDef::new(Change::Scenario).string().not_null())
+            .col(ColumnDef::new(Change::Dataset).string().not_null())
+            .col(ColumnDef::new(Change::RowKey).string().not_null())
+            .col(ColumnDef::new(Change::Op).text().not_null())
+            .col(ColumnDef::new(Change::Row).text().not_null())
+            .col(ColumnDef::new(Change::ChangedBy).text().not_null())
+            .col(ColumnDef::new(Change::ChangedUs).big_integer().not_null())
+            .to_owned();
+        manager.create_table(changes).await?;
+        let one_a_row = Index::create()
+            .name("scenario_change_one_a_row")
+            .table(scenario_change::Entity)
+            .col(Change::Scenario)
+            .col(Change::Dataset)
+            .col(Change::RowKey)
+            .unique()
+            .to_owned();
+        manager.create_index(one_a_row).await
     }
 }

@@ -14,9 +14,6 @@ use pack::{Applies, Contract, Mask, Pack, Policy};
 use super::{Grants, SqlError, masks};
 use crate::Principal;
 
-/// Depth of the organisation tree that is asked for grants.
-const ANCESTORS_MAX: usize = 16;
-
 /// What one principal sees of one dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Access {
@@ -85,37 +82,32 @@ fn by_policy(policy: &Policy, principal: &Principal, contract: &Contract) -> Acc
     }
 }
 
-/// The grant of the nearest organisation decides; of several to one organisation, the first.
+/// Of several grants to the principal's organisation, the first decides.
 async fn by_grant(
     grants: &dyn Grants,
     principal: &Principal,
     contract: &Contract,
 ) -> Result<Option<Access>, SqlError> {
-    let now = Utc::now();
-    let own = std::iter::once(&principal.organisation);
-    let above = principal.ancestors.iter().filter(|id| **id != principal.organisation);
-    for organisation in own.chain(above).take(ANCESTORS_MAX) {
-        if organisation.is_empty() {
-            continue;
-        }
-        let standing = grants.active(&contract.id, organisation, now).await.map_err(|error| {
-            tracing::error!(dataset = contract.id, %error, "grants cannot be read: closed");
-            SqlError::refused("sharing grants cannot be read at the moment; try again later")
-        })?;
-        let grant = standing.into_iter().find(|grant| grant.expires.is_none_or(|end| end > now));
-        if let Some(grant) = grant {
-            let shown = |name: &str| {
-                grant.fields.as_ref().is_none_or(|fields| fields.iter().any(|field| field == name))
-            };
-            return Ok(Some(Access {
-                fields: visible(principal, contract, &grant.masks, shown),
-                row_filter: grant.row_filter.clone(),
-                min_cell: None,
-                by: format!("grant/{}", grant.id),
-            }));
-        }
+    if principal.organisation.is_empty() {
+        return Ok(None);
     }
-    Ok(None)
+    let now = Utc::now();
+    let standing = grants.active(&contract.id, &principal.organisation, now).await;
+    let standing = standing.map_err(|error| {
+        tracing::error!(dataset = contract.id, %error, "grants cannot be read: closed");
+        SqlError::refused("sharing grants cannot be read at the moment; try again later")
+    })?;
+    let grant = standing.into_iter().find(|grant| grant.expires.is_none_or(|end| end > now));
+    let Some(grant) = grant else { return Ok(None) };
+    let shown = |name: &str| {
+        grant.fields.as_ref().is_none_or(|fields| fields.iter().any(|field| field == name))
+    };
+    Ok(Some(Access {
+        fields: visible(principal, contract, &grant.masks, shown),
+        row_filter: grant.row_filter.clone(),
+        min_cell: None,
+        by: format!("grant/{}", grant.id),
+    }))
 }
 
 /// An unclassified field is shown to the owner alone, whatever a policy says.

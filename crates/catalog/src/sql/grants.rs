@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use pack::model::Mask;
 use uuid::Uuid;
 
-/// One standing permission of an organisation (and those below it) to read a dataset.
+use crate::sharing::Sharing;
+
+/// One standing permission of an organisation to read a dataset.
 #[derive(Debug, Clone, Default)]
 pub struct Grant {
     pub id: String,
@@ -24,8 +26,8 @@ pub struct Grant {
 /// Sharing grants that stand at a moment.
 #[async_trait]
 pub trait Grants: Send + Sync + std::fmt::Debug {
-    /// The grants of `dataset` to `organisation` itself; the caller asks for each organisation
-    /// above the principal's as well. Failing is refusing: an error closes the dataset.
+    /// The grants of `dataset` to `organisation` itself: they are not inherited by those below.
+    /// Failing is refusing: an error closes the dataset.
     async fn active(
         &self,
         dataset: &str,
@@ -58,6 +60,31 @@ impl Grants for NoGrants {
 
     fn epoch(&self) -> u64 {
         0
+    }
+}
+
+#[async_trait]
+impl Grants for Sharing {
+    async fn active(
+        &self,
+        dataset: &str,
+        organisation: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Grant>, GrantsError> {
+        let standing = self.active_grants(dataset, organisation, now).await;
+        let standing = standing.map_err(|error| GrantsError(error.to_string()))?;
+        let grants = standing.into_iter().map(|grant| Grant {
+            id: grant.id.to_string(),
+            row_filter: grant.row_filter,
+            masks: grant.masks,
+            fields: Some(grant.fields),
+            expires: Some(grant.expires_at),
+        });
+        Ok(grants.collect())
+    }
+
+    fn epoch(&self) -> u64 {
+        self.policy_epoch()
     }
 }
 

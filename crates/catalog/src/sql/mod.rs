@@ -50,6 +50,7 @@ pub use grants::{Events, Grant, Grants, GrantsError, LoggedEvents, NoGrants};
 pub use information::Visible;
 pub use limits::Limits;
 
+use crate::scenario::{NoOverlays, Overlays};
 use crate::{Session, Source};
 use admission::{Admission, ProcessMemory, QueryPool};
 use functions::Functions;
@@ -67,7 +68,21 @@ pub struct CatalogOptions {
     pub secret: Vec<u8>,
     pub limits: Limits,
     pub grants: Arc<dyn Grants>,
+    pub overlays: Arc<dyn Overlays>,
     pub events: Arc<dyn Events>,
+}
+
+impl CatalogOptions {
+    /// Usual limits, nothing granted, no scenarios.
+    pub fn new(secret: Vec<u8>) -> Self {
+        Self {
+            secret,
+            limits: Limits::default(),
+            grants: Arc::new(NoGrants),
+            overlays: Arc::new(NoOverlays),
+            events: Arc::new(LoggedEvents),
+        }
+    }
 }
 
 impl std::fmt::Debug for CatalogOptions {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
@@ -25,6 +26,7 @@ use super::{
     policy,
 };
 use crate::lineage::{self, Lineage};
+use crate::scenario::{self, Overlay, ScenarioError};
 use crate::{Principal, Session};
 
 /// A statement planned for one session, with the state that it runs in.
@@ -177,6 +179,7 @@ impl Catalog {
             return Ok(None);
         };
         let raw = self.source.table(id, session.as_of).await.map_err(|e| author.told(&e))?;
+        let raw = self.overlaid(session, contract, &access, raw, author).await?;
         let filter = access.row_filter.as_ref().map(|sql| {
             let schema = raw.schema();
             policy::row_filter(sql, &schema, &session.principal)
@@ -188,6 +191,32 @@ impl Catalog {
         let filter = filter.transpose().map_err(closed)?;
         let table = GovernedTable::try_new(id, raw, &access.fields, filter, access.min_cell, key);
         Ok(Some(Arc::new(table.map_err(closed)?)))
+    }
+
+    /// The stored rows with the session's scenario over them. It lies under the policy.
+    async fn overlaid(
+        &self,
+        session: &Session,
+        contract: &Contract,
+        access: &Access,
+        stored: Arc<dyn TableProvider>,
+        author: &Author,
+    ) -> Result<Arc<dyn TableProvider>, SqlError> {
+        let Some(name) = &session.scenario else { return Ok(stored) };
+        let overlays = &self.options.overlays;
+        let changes = match overlays.changes(&session.principal, name, &contract.id).await {
+            Ok(changes) => changes,
+            Err(error @ ScenarioError::Unknown(_)) => {
+                return Err(SqlError::refused(error.to_string()));
+            }
+            Err(error) => return Err(author.internal("scenario", &error.to_string())),
+        };
+        if changes.is_empty() {
+            return Ok(stored);
+        }
+        scenario::usable(contract, access)?;
+        let overlay = Overlay::try_new(stored, contract, &changes);
+        Ok(Arc::new(overlay.map_err(|error| author.told(&error))?))
     }
 
     /// What the principal sees of a dataset; `None`: not even that it exists.

@@ -3,4 +3,8 @@
 
 mod attacks;
 mod shelves;
+mod cells;
+mod limits;
+mod scenarios;
+mod spatial;
 mod support;

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch,
 use arrow::util::display::array_value_to_string;
 use arrow::util::pretty::pretty_format_batches;
 use async_trait::async_trait;
-use catalog::sql::{CatalogOptions, Grants, Limits, LoggedEvents, NoGrants};
+use catalog::sql::{CatalogOptions, Grants, Limits};
 use catalog::{Catalog, Principal, Session, Source, SqlError, Surface};
 use chrono::{DateTime, Utc};
 use datafusion::catalog::{MemTable, TableProvider};
@@ -227,12 +227,8 @@ pub fn rows() -> Rows {
 }
 
 pub fn options() -> CatalogOptions {
-    CatalogOptions {
-        secret: vec![7; 32],
-        limits: Limits { partitions: 2, ..Limits::default() },
-        grants: Arc::new(NoGrants),
-        events: Arc::new(LoggedEvents),
-    }
+    let limits = Limits { partitions: 2, ..Limits::default() };
+    CatalogOptions { limits, ..CatalogOptions::new(vec![7; 32]) }
 }
 
 pub fn catalog() -> Arc<Catalog> {
