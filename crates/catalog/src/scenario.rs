@@ -100,7 +100,9 @@ pub enum ScenarioError {
     Bad(String),
     #[error("row {index} of the changes: {problem}")]
     Row { index: usize, problem: String },
-    #[error("a scenario changes at most {CHANGES_MAX} rows of a dataset, {CALL_CHANGES_MAX} a call")]
+    #[error(
+        "a scenario changes at most {CHANGES_MAX} rows of a dataset, {CALL_CHANGES_MAX} a call"
+    )]
     TooMany,
     #[error(transparent)]
     Sql(#[from] SqlError),
@@ -170,7 +172,9 @@ impl Scenarios {
             )));
         }
         if title.chars().count() > TITLE_CHARS_MAX {
-            return Err(ScenarioError::Bad(format!("the title is over {TITLE_CHARS_MAX} characters")));
+            return Err(ScenarioError::Bad(format!(
+                "the title is over {TITLE_CHARS_MAX} characters"
+            )));
         }
         let txn = self.records.write().await?;
         if scenario::Entity::find_by_id(name).one(&*txn).await?.is_some() {
@@ -242,7 +246,7 @@ impl Scenarios {
     }
 
     /// Forgets the scenario and all that it changes.
-    pub async fn drop(&self, principal: &Principal, name: &str) -> Result<(), ScenarioError> {
+    pub async fn delete(&self, principal: &Principal, name: &str) -> Result<(), ScenarioError> {
         permitted(principal)?;
         let txn = self.records.write().await?;
         let found = self.find(&*txn, principal, name).await?;
@@ -254,7 +258,7 @@ impl Scenarios {
             .exec(&*txn)
             .await?;
         scenario::Entity::delete_by_id(name).exec(&*txn).await?;
-        self.audited(&txn, principal, "scenario.drop", name, json!({})).await?;
+        self.audited(&txn, principal, "scenario.delete", name, json!({})).await?;
         txn.commit().await?;
         Ok(())
     }
@@ -366,9 +370,8 @@ pub(crate) fn usable(contract: &Contract, access: &Access) -> Result<(), SqlErro
             "a dataset with a minimum cell size is not answered under a scenario that changes it",
         ));
     }
-    let plain = |key: &String| {
-        access.fields.iter().any(|(name, mask)| name == key && mask.is_none())
-    };
+    let plain =
+        |key: &String| access.fields.iter().any(|(name, mask)| name == key && mask.is_none());
     if contract.key.iter().all(plain) {
         return Ok(());
     }
@@ -406,7 +409,8 @@ impl TryFrom<scenario_change::Model> for Change {
     type Error = ScenarioError;
 
     fn try_from(row: scenario_change::Model) -> Result<Self, ScenarioError> {
-        let damaged = || ScenarioError::Bad(format!("change {} cannot be read; restore a backup", row.id));
+        let damaged =
+            || ScenarioError::Bad(format!("change {} cannot be read; restore a backup", row.id));
         let Ok(Value::Object(values)) = serde_json::from_str(&row.row) else {
             return Err(damaged());
         };

@@ -75,8 +75,7 @@ pub(super) fn batch(
         field.is_some_and(|field| field.ty == FieldType::Geometry)
     };
     let written = stored.fields().iter().map(|field| {
-        let data_type =
-            if text(field.name()) { DataType::Utf8 } else { field.data_type().clone() };
+        let data_type = if text(field.name()) { DataType::Utf8 } else { field.data_type().clone() };
         Field::new(field.name(), data_type, true)
     });
     let written = Arc::new(Schema::new(written.collect::<Vec<_>>()));
@@ -90,7 +89,9 @@ pub(super) fn batch(
         .columns()
         .iter()
         .zip(stored.fields())
-        .map(|(column, field)| if text(field.name()) { wkb(column) } else { Ok(Arc::clone(column)) })
+        .map(
+            |(column, field)| if text(field.name()) { wkb(column) } else { Ok(Arc::clone(column)) },
+        )
         .collect();
     RecordBatch::try_new(schema(contract), columns?)
 }

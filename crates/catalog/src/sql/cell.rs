@@ -45,6 +45,7 @@ fn refuse<T>(reason: String) -> Result<T> {
 type Exposed = Option<u32>;
 
 fn rewrite(plan: LogicalPlan) -> Result<(LogicalPlan, Exposed)> {
+    correlated(&plan)?;
     let plan = plan.map_subqueries(closed_subquery)?.data;
     if let LogicalPlan::TableScan(scan) = &plan {
         let exposed = min_cell(scan)?;
@@ -76,17 +77,25 @@ fn rewrite(plan: LogicalPlan) -> Result<(LogicalPlan, Exposed)> {
     refuse(format!("this dataset is answered in groups of at least {k} rows: {what}"))
 }
 
+/// A subquery that runs once for each row of another table asks as many questions as that has
+/// rows. In an expression or in a lateral join, it is refused.
+fn correlated(plan: &LogicalPlan) -> Result<()> {
+    match plan {
+        LogicalPlan::Subquery(subquery)
+            if !subquery.outer_ref_columns.is_empty() && touches_guarded(plan)? =>
+        {
+            refuse(
+                "a dataset with a minimum cell size cannot stand in a correlated subquery".into(),
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A subquery in an expression is a small answer of its own: nothing ungrouped may leave it.
 fn closed_subquery(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if !touches_guarded(&plan)? {
         return Ok(Transformed::no(plan));
-    }
-    if let LogicalPlan::Subquery(subquery) = &plan
-        && !subquery.outer_ref_columns.is_empty()
-    {
-        return refuse(
-            "a dataset with a minimum cell size cannot stand in a correlated subquery".into(),
-        );
     }
     let (plan, exposed) = rewrite(plan)?;
     match exposed {
@@ -122,8 +131,10 @@ fn suppress(aggregate: Aggregate, k: u32) -> Result<LogicalPlan> {
             counts.push(count(Expr::Column(column)).alias(name));
         }
     }
-    let shown: Vec<Expr> =
-        aggregate.schema.iter().map(|(table, field)| Expr::from((table, field))).collect();
+    // The id of the grouping set is the planner's own and is resolved later.
+    let own = |name: &str| name == Aggregate::INTERNAL_GROUPING_ID;
+    let shown = aggregate.schema.iter().filter(|(_, field)| !own(field.name()));
+    let shown: Vec<Expr> = shown.map(Expr::from).collect();
     let large_enough = (0..counts.len())
         .map(|index| if index == 0 { "__cell".to_owned() } else { format!("__cell_{index}") })
         .map(|name| Expr::Column(Column::new_unqualified(name)).gt_eq(lit(i64::from(k))))

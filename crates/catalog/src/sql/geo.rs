@@ -22,7 +22,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use geo::line_measures::{Distance, Euclidean, Haversine};
-use geo::{BoundingRect, GeodesicArea, Geometry, MapCoords};
+use geo::{BoundingRect, GeodesicArea, Geometry, LineString, MapCoords, Polygon};
 use geoarrow_array::array::from_arrow_array;
 use geoarrow_array::{GeoArrowArrayAccessor, downcast_geoarrow_array};
 use geoarrow_expr_geo::util::to_geo::geometry_to_geo;
@@ -98,7 +98,7 @@ impl ScalarUDFImpl for Spherical {
                     near.map(|(metres, limit)| Some(metres? <= limit?)).collect::<BooleanArray>(),
                 )
             }
-            Kind::Area => each(&first, |geometry| Some(geometry.geodesic_area_unsigned())),
+            Kind::Area => each(&first, |geometry| Some(area_m2(geometry))),
             Kind::X => each(&first, |geometry| point(geometry).map(|point| point.x())),
             Kind::Y => each(&first, |geometry| point(geometry).map(|point| point.y())),
         };
@@ -136,6 +136,24 @@ fn distance_m(a: &Geometry, b: &Geometry) -> Option<f64> {
         geometry.map_coords(|c| geo::Coord { x: c.x * east_m, y: c.y * DEGREE_M })
     };
     Some(Euclidean.distance(&flat(a), &flat(b)))
+}
+
+/// Rings are measured one by one, so that it does not matter which way round they are written.
+fn area_m2(geometry: &Geometry) -> f64 {
+    let ring =
+        |ring: &LineString| Polygon::new(ring.clone(), Vec::new()).geodesic_area_signed().abs();
+    let polygon = |polygon: &Polygon| {
+        let holes: f64 = polygon.interiors().iter().map(ring).sum();
+        ring(polygon.exterior()) - holes
+    };
+    match geometry {
+        Geometry::Polygon(one) => polygon(one),
+        Geometry::MultiPolygon(many) => many.iter().map(polygon).sum(),
+        Geometry::GeometryCollection(many) => many.iter().map(area_m2).sum(),
+        Geometry::Rect(rect) => polygon(&rect.to_polygon()),
+        Geometry::Triangle(triangle) => polygon(&triangle.to_polygon()),
+        _ => 0.0,
+    }
 }
 
 fn geometries(args: &ScalarFunctionArgs, index: usize) -> Result<Vec<Option<Geometry>>> {

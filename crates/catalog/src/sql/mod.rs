@@ -31,6 +31,7 @@ mod plan;
 mod policy;
 mod series;
 mod statement;
+mod stop;
 mod stream;
 
 use std::sync::Arc;

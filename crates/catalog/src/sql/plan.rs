@@ -20,6 +20,7 @@ use super::governed::GovernedTable;
 use super::masks::TokenKey;
 use super::names::{self, Names};
 use super::statement::{self, Checked};
+use super::stop::{self, StopOnDrop, Watch};
 use super::stream::{self, Author};
 use super::{
     Access, Answer, Catalog, Description, SqlError, Visible, access, cell, check, information,
@@ -47,7 +48,9 @@ impl Catalog {
         let checked = self.admit(session, sql)?;
         let place = self.admission.enter(&session.principal.user, limits).await?;
         let deadline = Instant::now() + limits.time_max;
-        let work = self.start(session, checked, params, &author);
+        let watch = Watch::new(deadline, limits);
+        let stop = StopOnDrop(Arc::clone(&watch));
+        let work = self.start(session, checked, params, &author, &watch);
         let started = tokio::time::timeout_at(deadline, AssertUnwindSafe(work).catch_unwind());
         let (lineage, physical, state) = match started.await {
             Err(_) => return Err(stream::too_late(limits)),
@@ -56,7 +59,7 @@ impl Catalog {
         };
         let schema = physical.schema();
         let rows = execute_stream(physical, state.task_ctx()).map_err(|e| author.told(&e))?;
-        let stream = stream::limited(rows, author, deadline, limits.clone(), place);
+        let stream = stream::limited(rows, author, deadline, limits.clone(), (stop, place));
         Ok(Answer { id: Uuid::now_v7(), schema, stream, lineage })
     }
 
@@ -108,15 +111,20 @@ impl Catalog {
         checked: Checked,
         params: &[ScalarValue],
         author: &Author,
+        watch: &Arc<Watch>,
     ) -> Result<(Lineage, Arc<dyn ExecutionPlan>, SessionState), SqlError> {
         let Planned { plan, state } = self.plan(session, checked, author).await?;
         let plan = bind(plan, params, author)?;
         let lineage = lineage::of(&plan);
-        let optimised = state.optimize(&plan).map_err(|error| invalid(&error, author))?;
+        let optimised = state
+            .optimize(&plan)
+            .and_then(|plan| stop::watched(plan, watch))
+            .map_err(|error| invalid(&error, author))?;
         let physical = state
             .query_planner()
             .create_physical_plan(&optimised, &state)
             .await
+            .and_then(stop::cooperative)
             .map_err(|error| author.told(&error))?;
         Ok((lineage, physical, state))
     }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::admission::Place;
 use super::answer::RowStream;
+use super::stop::StopOnDrop;
 use super::{Events, LimitKind, Limits, SqlError};
 
 /// Whose query it is and where its failures are told in full.
@@ -75,7 +76,8 @@ struct Running {
     rows_given: u64,
     bytes_given: u64,
     over: bool,
-    _place: Place,
+    /// Dropped after the rows: the work is told to stop, then its place is free.
+    _held: (StopOnDrop, Place),
 }
 
 pub(super) fn limited(
@@ -83,7 +85,7 @@ pub(super) fn limited(
     author: Author,
     deadline: Instant,
     limits: Limits,
-    place: Place,
+    held: (StopOnDrop, Place),
 ) -> RowStream {
     let running = Running {
         rows,
@@ -93,7 +95,7 @@ pub(super) fn limited(
         rows_given: 0,
         bytes_given: 0,
         over: false,
-        _place: place,
+        _held: held,
     };
     Box::pin(futures::stream::unfold(running, |mut running| async move {
         if running.over {
@@ -107,6 +109,10 @@ pub(super) fn limited(
 
 impl Running {
     async fn next(&mut self) -> Option<Result<RecordBatch, SqlError>> {
+        // A timer only speaks where the rows are late; a reader may be, too.
+        if Instant::now() >= self.deadline {
+            return Some(Err(too_late(&self.limits)));
+        }
         let next = AssertUnwindSafe(self.rows.next()).catch_unwind();
         let batch = match tokio::time::timeout_at(self.deadline, next).await {
             Err(_) => return Some(Err(too_late(&self.limits))),

@@ -7,7 +7,9 @@ use crate::support::{PEOPLE, catalog, refusal, session, table, value};
 async fn refused(sql: &str) {
     let error = refusal(&catalog(), &session("university"), sql).await;
     assert!(matches!(error, SqlError::Refused { .. }), "{sql}: {error:?}");
-    assert!(error.to_string().contains("groups of at least 3") || error.to_string().contains("minimum"), "{error}");
+    let text = error.to_string();
+    let why = ["groups of at least 3", "minimum cell", "can single out a row"];
+    assert!(why.iter().any(|why| text.contains(why)), "{text}");
 }
 
 #[tokio::test]
@@ -138,7 +140,7 @@ async fn honest_questions_are_answered() {
         ("SELECT count(*) FROM people.person", "8"),
         ("SELECT sum(income) FROM people.person", "30000"),
         ("SELECT count(*) FROM people.person WHERE income > 2000", "5"),
-        ("SELECT CAST(avg(CAST(income AS DOUBLE)) AS BIGINT) FROM people.person", "4286"),
+        ("SELECT round(avg(CAST(income AS DOUBLE))) FROM people.person", "4286.0"),
         ("SELECT count(DISTINCT area_code) FROM people.person", "5"),
         ("WITH p AS (SELECT income AS x FROM people.person) SELECT sum(x) FROM p", "30000"),
         ("SELECT sum(x) FROM (SELECT income AS x FROM people.person ORDER BY income) q", "30000"),
@@ -147,10 +149,7 @@ async fn honest_questions_are_answered() {
              GROUP BY area_code) g",
             "3",
         ),
-        (
-            "SELECT count(*) FROM air.pm25 WHERE hour < (SELECT count(*) FROM people.person)",
-            "8",
-        ),
+        ("SELECT count(*) FROM air.pm25 WHERE hour < (SELECT count(*) FROM people.person)", "8"),
         (
             "SELECT g.n FROM (SELECT area_code, count(*) AS n FROM people.person GROUP BY \
              area_code) g JOIN (VALUES ('510104001')) v(a) ON g.area_code = v.a",
@@ -159,7 +158,7 @@ async fn honest_questions_are_answered() {
         (
             "SELECT count(*) FROM people.person WHERE income > (SELECT avg(income) FROM \
              people.person)",
-            "4",
+            "3",
         ),
     ] {
         assert_eq!(value(&catalog, &university, sql).await, expected, "{sql}");

@@ -4,7 +4,9 @@
 mod attacks;
 mod shelves;
 mod cells;
+mod golden;
 mod limits;
+mod reference;
 mod scenarios;
 mod spatial;
 mod support;

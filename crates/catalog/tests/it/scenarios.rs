@@ -12,9 +12,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use store::records::Records;
 
-use crate::support::{
-    PEOPLE, catalog_with, city_pack, options, refusal, rows, session, value,
-};
+use crate::support::{PEOPLE, catalog_with, city_pack, options, refusal, rows, session, value};
 
 const NAME: &str = "new-school";
 
@@ -176,11 +174,10 @@ async fn scenarios_are_kept_in_the_records() {
     let write = |changes: Vec<Change>| {
         let desk = &desk;
         let police = &police;
-        async move {
-            desk.scenarios.change(&desk.catalog, police, NAME, PEOPLE, &changes, now).await
-        }
+        async move { desk.scenarios.change(&desk.catalog, police, NAME, PEOPLE, &changes, now).await }
     };
-    let first = vec![put(json!({ "id": "a", "income": 1 })), put(json!({ "id": "b", "income": 2 }))];
+    let first =
+        vec![put(json!({ "id": "a", "income": 1 })), put(json!({ "id": "b", "income": 2 }))];
     write(first).await.expect("written");
     // A later change of a row stands in for the earlier.
     write(vec![put(json!({ "id": "a", "income": 10 })), remove(json!({ "id": "b" }))])
@@ -206,7 +203,7 @@ async fn scenarios_are_kept_in_the_records() {
     let none = "SELECT count(*) FROM people.person WHERE id = 'kept out'";
     assert_eq!(value(&desk.catalog, &what_if, none).await, "0", "all or none");
 
-    desk.scenarios.drop(&police.principal, NAME).await.expect("dropped");
+    desk.scenarios.delete(&police.principal, NAME).await.expect("dropped");
     let error = refusal(&desk.catalog, &what_if, sum).await;
     assert!(matches!(error, SqlError::Refused { .. }), "{error:?}");
 }
@@ -224,7 +221,8 @@ async fn scenarios_are_written_by_their_owner_and_used_by_their_organisation() {
     // Another organisation cannot tell it from one that is not there.
     let street = planner("street");
     let change = [put(json!({ "home": "h9" }))];
-    let foreign = desk.scenarios.change(&desk.catalog, &street, NAME, "place.home", &change, now).await;
+    let foreign =
+        desk.scenarios.change(&desk.catalog, &street, NAME, "place.home", &change, now).await;
     assert!(matches!(foreign, Err(ScenarioError::Unknown(_))), "{foreign:?}");
     let error = refusal(&desk.catalog, &under(street.clone()), "SELECT * FROM place.home").await;
     assert!(matches!(error, SqlError::Refused { .. }), "{error:?}");
@@ -234,15 +232,18 @@ async fn scenarios_are_written_by_their_owner_and_used_by_their_organisation() {
     let mut colleague = planner("police");
     Arc::make_mut(&mut colleague.principal).user = "colleague".into();
     let change = [put(json!({ "id": "a" }))];
-    let written = desk.scenarios.change(&desk.catalog, &colleague, NAME, PEOPLE, &change, now).await;
+    let written =
+        desk.scenarios.change(&desk.catalog, &colleague, NAME, PEOPLE, &change, now).await;
     assert!(matches!(written, Err(ScenarioError::NotYours { .. })), "{written:?}");
     let count = "SELECT count(*) FROM people.person";
     assert_eq!(value(&desk.catalog, &under(colleague), count).await, "8");
 
     // Datasets that the author does not see cannot be written, nor seen to be there.
     let change = [put(json!({ "title": "x" }))];
-    let hidden = desk.scenarios.change(&desk.catalog, &police, NAME, "secret.plan", &change, now).await;
-    let absent = desk.scenarios.change(&desk.catalog, &police, NAME, "secret.plam", &change, now).await;
+    let hidden =
+        desk.scenarios.change(&desk.catalog, &police, NAME, "secret.plan", &change, now).await;
+    let absent =
+        desk.scenarios.change(&desk.catalog, &police, NAME, "secret.plam", &change, now).await;
     let text = |result: Result<usize, ScenarioError>| result.expect_err("closed").to_string();
     assert_eq!(text(hidden).replace("plan", "?"), text(absent).replace("plam", "?"));
 }

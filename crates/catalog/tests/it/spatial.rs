@@ -14,8 +14,16 @@ fn near(found: f64, expected: f64, share: f64) {
 #[tokio::test]
 async fn distances_are_in_metres() {
     // One degree along the equator and along a meridian of a sphere of 6,371,008.8 m.
-    near(number("SELECT st_distance_sphere(st_point(0.0, 0.0), st_point(1.0, 0.0))").await, 111_195.08, 1e-6);
-    near(number("SELECT st_distance_sphere(st_point(104.0, 30.0), st_point(104.0, 31.0))").await, 111_195.08, 1e-6);
+    near(
+        number("SELECT st_distance_sphere(st_point(0.0, 0.0), st_point(1.0, 0.0))").await,
+        111_195.08,
+        1e-6,
+    );
+    near(
+        number("SELECT st_distance_sphere(st_point(104.0, 30.0), st_point(104.0, 31.0))").await,
+        111_195.08,
+        1e-6,
+    );
     // Tianfu Square to Chunxi Road, by text and by binary.
     let text = "SELECT st_distance_sphere('POINT(104.0657 30.6574)', 'POINT(104.0779 30.6553)')";
     let binary = "SELECT st_distance_sphere(st_asbinary(st_geomfromtext('POINT(104.0657 30.6574)')), st_point(104.0779, 30.6553))";
@@ -41,11 +49,26 @@ async fn relations_and_coordinates() {
     let catalog = catalog();
     let admin = session("admin");
     for (sql, expected) in [
-        ("SELECT st_within(st_geomfromtext('POINT(1 1)'), st_geomfromtext('POLYGON((0 0, 2 0, 2 2, 0 2, 0 0))'))", "true"),
-        ("SELECT st_within(st_geomfromtext('POINT(3 1)'), st_geomfromtext('POLYGON((0 0, 2 0, 2 2, 0 2, 0 0))'))", "false"),
-        ("SELECT st_intersects(st_geomfromtext('LINESTRING(0 0, 2 2)'), st_geomfromtext('LINESTRING(0 2, 2 0)'))", "true"),
-        ("SELECT st_dwithin_sphere(st_point(104.0657, 30.6574), st_point(104.0779, 30.6553), 1500)", "true"),
-        ("SELECT st_dwithin_sphere(st_point(104.0657, 30.6574), st_point(104.0779, 30.6553), 500.0)", "false"),
+        (
+            "SELECT st_within(st_geomfromtext('POINT(1 1)'), st_geomfromtext('POLYGON((0 0, 2 0, 2 2, 0 2, 0 0))'))",
+            "true",
+        ),
+        (
+            "SELECT st_within(st_geomfromtext('POINT(3 1)'), st_geomfromtext('POLYGON((0 0, 2 0, 2 2, 0 2, 0 0))'))",
+            "false",
+        ),
+        (
+            "SELECT st_intersects(st_geomfromtext('LINESTRING(0 0, 2 2)'), st_geomfromtext('LINESTRING(0 2, 2 0)'))",
+            "true",
+        ),
+        (
+            "SELECT st_dwithin_sphere(st_point(104.0657, 30.6574), st_point(104.0779, 30.6553), 1500)",
+            "true",
+        ),
+        (
+            "SELECT st_dwithin_sphere(st_point(104.0657, 30.6574), st_point(104.0779, 30.6553), 500.0)",
+            "false",
+        ),
         ("SELECT st_x(st_point(104.5, 30.5))", "104.5"),
         ("SELECT st_y(st_asbinary(st_geomfromtext('POINT(104.5 30.5)')))", "30.5"),
         ("SELECT st_x('LINESTRING(0 0, 1 1)') IS NULL", "true"),
@@ -55,6 +78,8 @@ async fn relations_and_coordinates() {
     ] {
         assert_eq!(value(&catalog, &admin, sql).await, expected, "{sql}");
     }
-    let nonsense = refusal(&catalog, &admin, "SELECT st_distance_sphere(site, 'POINT(1 1)') FROM air.pm25").await;
+    let nonsense =
+        refusal(&catalog, &admin, "SELECT st_distance_sphere(site, 'POINT(1 1)') FROM air.pm25")
+            .await;
     assert!(!nonsense.to_string().contains("site 1"), "{nonsense}");
 }

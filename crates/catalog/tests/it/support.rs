@@ -44,7 +44,7 @@ impl Source for Rows {
     }
 }
 
-fn field(name: &str, ty: FieldType) -> Field {
+pub fn field(name: &str, ty: FieldType) -> Field {
     Field {
         name: name.into(),
         ty,
@@ -61,7 +61,7 @@ fn field(name: &str, ty: FieldType) -> Field {
     }
 }
 
-fn contract(id: &str, owner: &str, fields: Vec<Field>) -> Contract {
+pub fn contract(id: &str, owner: &str, fields: Vec<Field>) -> Contract {
     Contract {
         id: id.into(),
         resource_id: id.into(),
