@@ -9,6 +9,7 @@ use std::time::Duration;
 use arrow::record_batch::RecordBatch;
 use catalog::audit::{Audit, Event, Head};
 use catalog::corrections::Corrections;
+use catalog::scenario::Scenarios;
 use catalog::sharing::Sharing;
 use catalog::sql::LoggedEvents;
 use catalog::usage::{UsageLog, UsageLogOptions};
@@ -58,6 +59,7 @@ pub struct City {
     registry: Arc<Registry>,
     sharing: Arc<Sharing>,
     corrections: Arc<Corrections>,
+    scenarios: Arc<Scenarios>,
     usage: UsageLog,
     stores: Arc<Stores>,
     catalog: Arc<Catalog>,
@@ -107,6 +109,7 @@ impl City {
         registry.synchronise(&pack, Utc::now()).await?;
         let sharing = Arc::new(Sharing::open(&records, &audit, pack.clone()).await?);
         let corrections = Arc::new(Corrections::open(&records, &audit, pack.clone()));
+        let scenarios = Arc::new(Scenarios::open(&records, &audit, pack.clone()));
         let usage = UsageLog::start(records.clone(), UsageLogOptions::default());
         let stores =
             Arc::new(Stores { pack: pack.clone(), lake: lake.clone(), registry: registry.clone() });
@@ -117,6 +120,7 @@ impl City {
                 secret: folder.secret()?.to_vec(),
                 limits: options.limits.clone().unwrap_or_default(),
                 grants: sharing.clone(),
+                overlays: scenarios.clone(),
                 events: Arc::new(LoggedEvents),
             },
         )?;
@@ -130,6 +134,7 @@ impl City {
             registry,
             sharing,
             corrections,
+            scenarios,
             usage,
             stores,
             catalog,
@@ -175,6 +180,10 @@ impl City {
 
     pub fn sharing(&self) -> &Arc<Sharing> {
         &self.sharing
+    }
+
+    pub fn scenarios(&self) -> &Arc<Scenarios> {
+        &self.scenarios
     }
 
     pub fn corrections(&self) -> &Arc<Corrections> {

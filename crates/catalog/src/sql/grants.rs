@@ -9,8 +9,6 @@ use chrono::{DateTime, Utc};
 use pack::model::Mask;
 use uuid::Uuid;
 
-use crate::sharing::Sharing;
-
 /// One standing permission of an organisation to read a dataset.
 #[derive(Debug, Clone, Default)]
 pub struct Grant {
@@ -60,31 +58,6 @@ impl Grants for NoGrants {
 
     fn epoch(&self) -> u64 {
         0
-    }
-}
-
-#[async_trait]
-impl Grants for Sharing {
-    async fn active(
-        &self,
-        dataset: &str,
-        organisation: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Grant>, GrantsError> {
-        let standing = self.active_grants(dataset, organisation, now).await;
-        let standing = standing.map_err(|error| GrantsError(error.to_string()))?;
-        let grants = standing.into_iter().map(|grant| Grant {
-            id: grant.id.to_string(),
-            row_filter: grant.row_filter,
-            masks: grant.masks,
-            fields: Some(grant.fields),
-            expires: Some(grant.expires_at),
-        });
-        Ok(grants.collect())
-    }
-
-    fn epoch(&self) -> u64 {
-        self.policy_epoch()
     }
 }
 

@@ -2,11 +2,11 @@
 //! plain SQL over rows that were filtered and masked beforehand.
 
 mod attacks;
-mod shelves;
 mod cells;
 mod golden;
 mod limits;
 mod reference;
 mod scenarios;
+mod shelves;
 mod spatial;
 mod support;

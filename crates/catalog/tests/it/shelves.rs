@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use catalog::knowledge::{Access, Knowledge, Shown};
 use catalog::quality::{RowRules, RuleKind};
 use catalog::search::SearchIndex;
-use catalog::sql::{CatalogOptions, Limits, LoggedEvents, NoGrants};
+use catalog::sql::CatalogOptions;
 use catalog::{Catalog, Principal, Session, Source, Surface, dcat, page};
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
@@ -39,12 +39,7 @@ impl Source for Unread {
 }
 
 async fn knowledge(organisation: &str, role: &str) -> Knowledge {
-    let options = CatalogOptions {
-        secret: vec![7; 32],
-        limits: Limits::default(),
-        grants: Arc::new(NoGrants),
-        events: Arc::new(LoggedEvents),
-    };
+    let options = CatalogOptions::new(vec![7; 32]);
     let catalog = Catalog::open(Arc::clone(&PACK), Arc::new(Unread), options).expect("opens");
     let granted = PACK.roles.iter().find(|r| r.id == role).expect("a role of the pack");
     let principal = Principal {
