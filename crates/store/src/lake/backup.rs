@@ -36,7 +36,7 @@ impl Lake {
     async fn copy_table(&self, table: &Table, to: &Path) -> Result<()> {
         let _no_vacuum = table.maintenance.lock().await;
         self.flush(&table.name).await?;
-        let _no_commit = table.delta.lock().await;
+        let _no_commit = table.delta().await?;
         let (from, to) = (table.dir.clone(), to.to_owned());
         let copied = tokio::task::spawn_blocking(move || copy_tree(&from, &to, 0)).await;
         copied.map_err(|error| LakeError::Task(error.to_string()))?

@@ -179,8 +179,7 @@ impl Bulk {
 
     async fn commit_files(&mut self) -> Result<()> {
         let seq = self.given.expect("a number was given");
-        let mut delta = self.table.delta.lock().await;
-        delta.refresh().await?;
+        let mut delta = self.table.delta().await?;
         let app = producer_app(&self.producer);
         let before = delta.transaction(&app).await?.max(self.table.taken_from(&self.producer));
         if before.is_some_and(|before| before >= seq) {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use arrow::datatypes::DataType as ArrowType;
 use chrono::Utc;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
@@ -36,11 +37,35 @@ const THROUGH: &str = "lakeThroughMicros";
 /// Commits between checkpoints of the Delta log.
 const CHECKPOINT_COMMITS: u32 = 20;
 
-/// A table's Delta log, with its latest state loaded.
-pub(crate) struct Delta {
+/// The latest known state of a table's Delta log, for looking up without waiting for a commit.
+pub(crate) struct Ledger {
     table: String,
     log: LogStoreRef,
-    state: DeltaTableState,
+    state: ArcSwap<DeltaTableState>,
+}
+
+impl Ledger {
+    /// The version an application last committed, if any.
+    pub async fn transaction(&self, app: &str) -> Result<Option<u64>> {
+        let version = self
+            .state
+            .load_full()
+            .transaction_version(self.log.as_ref(), app)
+            .await
+            .map_err(LakeError::delta(&self.table, "look up a transaction"))?;
+        Ok(version.and_then(|v| u64::try_from(v).ok()))
+    }
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+/// A table's Delta log, open for commits.
+pub(crate) struct Delta {
+    ledger: Arc<Ledger>,
     /// Version → moment through which it is complete (µs); filled when first asked for.
     moments: Option<BTreeMap<u64, i64>>,
     through: i64,
@@ -51,7 +76,7 @@ pub(crate) struct Delta {
 impl std::fmt::Debug for Delta {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Delta")
-            .field("table", &self.table)
+            .field("table", &self.ledger.table)
             .field("version", &self.version())
             .finish_non_exhaustive()
     }
@@ -103,13 +128,14 @@ impl Delta {
         } else {
             create(&log, spec, history_days).await?
         };
-        let mut delta = Self { table, log, state, moments: None, through: i64::MIN, stale: false };
+        let ledger = Arc::new(Ledger { table, log, state: ArcSwap::from_pointee(state) });
+        let mut delta = Self { ledger, moments: None, through: i64::MIN, stale: false };
         delta.through = delta.find_through().await?;
         Ok(delta)
     }
 
     pub fn version(&self) -> u64 {
-        self.state.version()
+        self.state().version()
     }
 
     /// Loads the state anew if a failure left open what was committed.
@@ -117,9 +143,7 @@ impl Delta {
         if !self.stale {
             return Ok(());
         }
-        self.state = DeltaTableState::try_new(self.log.as_ref(), None)
-            .await
-            .map_err(LakeError::delta(&self.table, "load"))?;
+        self.load().await?;
         self.moments = None;
         self.through = self.find_through().await?;
         self.stale = false;
@@ -131,18 +155,30 @@ impl Delta {
         Cold {
             version: self.version(),
             through: self.through,
-            files: files_of(&self.state, spec, known),
+            files: files_of(&self.state(), spec, known),
         }
+    }
+
+    /// For looking up transactions while a commit is under way.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        self.ledger.clone()
+    }
+
+    async fn load(&mut self) -> Result<()> {
+        let state = DeltaTableState::try_new(self.ledger.log.as_ref(), None)
+            .await
+            .map_err(LakeError::delta(&self.ledger.table, "load"))?;
+        self.ledger.state.store(Arc::new(state));
+        Ok(())
+    }
+
+    fn state(&self) -> Arc<DeltaTableState> {
+        self.ledger.state.load_full()
     }
 
     /// The version an application last committed, if any.
     pub async fn transaction(&self, app: &str) -> Result<Option<u64>> {
-        let version = self
-            .state
-            .transaction_version(self.log.as_ref(), app)
-            .await
-            .map_err(LakeError::delta(&self.table, "look up a transaction"))?;
-        Ok(version.and_then(|v| u64::try_from(v).ok()))
+        self.ledger.transaction(app).await
     }
 
     /// Commits durably, or not at all.
@@ -179,21 +215,21 @@ impl Delta {
             .with_application_transactions(transactions)
             .with_metadata([(THROUGH.to_owned(), json!(through))]);
         self.stale = true;
+        let state = self.state();
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)
-            .build(Some(&self.state), self.log.clone(), operation)
+            .build(Some(state.as_ref()), self.ledger.log.clone(), operation)
             .await
-            .map_err(LakeError::delta(&self.table, "commit"))?;
+            .map_err(LakeError::delta(&self.ledger.table, "commit"))?;
         self.through = through;
         if let Some(moments) = &mut self.moments {
             moments.insert(committed.version(), through);
         }
         if committed.metrics.new_checkpoint_created {
             // A state carried on through many commits grows; a fresh one starts at the checkpoint.
-            let state = DeltaTableState::try_new(self.log.as_ref(), None).await;
-            self.state = state.map_err(LakeError::delta(&self.table, "load"))?;
+            self.load().await?;
         } else {
-            self.state = committed.snapshot();
+            self.ledger.state.store(Arc::new(committed.snapshot()));
         }
         self.stale = false;
         Ok(())
@@ -203,15 +239,15 @@ impl Delta {
     pub async fn evolve(&mut self, spec: &Spec) -> Result<()> {
         let fields = fields_of(spec);
         let known: Vec<String> =
-            self.state.schema().fields().map(|f| f.name().to_string()).collect();
+            self.state().schema().fields().map(|f| f.name().to_string()).collect();
         if fields.iter().map(|f| f.name().to_string()).eq(known) {
             return Ok(());
         }
         let failed = |error: deltalake_core::DeltaTableError| {
-            LakeError::delta(&self.table, "add columns")(error)
+            LakeError::delta(&self.ledger.table, "add columns")(error)
         };
         let schema = StructType::try_new(fields.clone()).map_err(|e| failed(e.into()))?;
-        let metadata = self.state.metadata().clone().with_schema(&schema);
+        let metadata = self.state().metadata().clone().with_schema(&schema);
         let metadata = metadata.map_err(|e| failed(e.into()))?;
         let operation = DeltaOperation::AddColumn { fields };
         let through = self.through;
@@ -234,9 +270,9 @@ impl Delta {
         if *version == self.version() {
             return Ok(Past::Current);
         }
-        let state = DeltaTableState::try_new(self.log.as_ref(), Some(*version))
+        let state = DeltaTableState::try_new(self.ledger.log.as_ref(), Some(*version))
             .await
-            .map_err(LakeError::delta(&self.table, "load an earlier version of"))?;
+            .map_err(LakeError::delta(&self.ledger.table, "load an earlier version of"))?;
         let files = files_of(&state, spec, known);
         Ok(Past::Version(Cold { version: *version, through: as_of, files }))
     }
@@ -260,10 +296,11 @@ impl Delta {
     /// The moment through which a version is complete; `None` if its log entry is gone.
     async fn moment(&self, version: u64) -> Result<Option<i64>> {
         let entry = self
+            .ledger
             .log
             .read_commit_entry(version)
             .await
-            .map_err(LakeError::delta(&self.table, "read a log entry of"))?;
+            .map_err(LakeError::delta(&self.ledger.table, "read a log entry of"))?;
         let Some(entry) = entry else { return Ok(None) };
         let text = String::from_utf8_lossy(&entry);
         for line in text.lines() {
@@ -284,11 +321,11 @@ impl Delta {
     /// Removed files and when they were removed (ms), as far as the log remembers.
     pub async fn tombstones(&self) -> Result<HashMap<String, i64>> {
         let views: Vec<_> = self
-            .state
-            .all_tombstones(self.log.as_ref())
+            .state()
+            .all_tombstones(self.ledger.log.as_ref())
             .try_collect()
             .await
-            .map_err(LakeError::delta(&self.table, "list removed files of"))?;
+            .map_err(LakeError::delta(&self.ledger.table, "list removed files of"))?;
         let entry = |view: &deltalake_core::kernel::TombstoneView| {
             (view.path().into_owned(), view.deletion_timestamp().unwrap_or(i64::MAX))
         };

@@ -78,8 +78,7 @@ async fn commit(
     rewrite: Rewrite,
     data_change: bool,
 ) -> Result<bool> {
-    let mut delta = table.delta.lock().await;
-    delta.refresh().await?;
+    let mut delta = table.delta().await?;
     let state = table.state();
     let cold = delta.cold(&state.spec, &state.cold);
     let active: HashSet<&str> = cold.files.iter().map(|f| f.path.as_str()).collect();
@@ -245,8 +244,7 @@ async fn vacuum(
     done: &mut Maintained,
 ) -> Result<()> {
     // Under the lock, so that no commit names a file between looking and deleting.
-    let mut delta = table.delta.lock().await;
-    delta.refresh().await?;
+    let delta = table.delta().await?;
     let removed = delta.tombstones().await?;
     let state = table.state();
     let cold = delta.cold(&state.spec, &state.cold);

@@ -168,7 +168,7 @@ pub struct Lake {
     files: Arc<Files>,
     total: Arc<Meter>,
     work: Arc<Notify>,
-    closed: AtomicBool,
+    closed: Arc<AtomicBool>,
     /// Makes and changes tables one at a time.
     declaring: tokio::sync::Mutex<()>,
     lock: parking_lot::Mutex<Option<File>>,
@@ -192,8 +192,7 @@ impl Lake {
         let known = self.tables.read().get(table.name.as_str()).cloned();
         let Some(known) = known else { return self.make_table(table).await };
         let Some(spec) = known.state().spec.evolve(table)? else { return Ok(()) };
-        let mut delta = known.delta.lock().await;
-        delta.refresh().await?;
+        let mut delta = known.delta().await?;
         // The spec goes first: a frame of the new schema must find it after a crash.
         let path = recover::spec_path(&self.options.dir, spec.name());
         spec.save(self.options.io.as_ref(), &path)?;
@@ -207,7 +206,7 @@ impl Lake {
         let io = self.options.io.as_ref();
         recover::make_table_dirs(io, &self.options.dir, spec.name())?;
         spec.save(io, &recover::spec_path(&self.options.dir, spec.name()))?;
-        let table = recover::open_table(&self.options, &self.total, spec, self.clock.now()).await?;
+        let table = recover::open_table(&self.options, &self.total, &self.closed, spec, self.clock.now()).await?;
         self.tables.write().insert(table.name.clone(), Arc::new(table));
         Ok(())
     }
@@ -325,8 +324,7 @@ impl Lake {
         if !state.spec.is_upsert() {
             return Ok(Arc::new(LakeTable::new(state, Some(micros), self.files.clone())));
         }
-        let mut delta = table.delta.lock().await;
-        delta.refresh().await?;
+        let mut delta = table.delta().await?;
         // Under the lock no seal moves rows between memory and files.
         let state = table.state();
         let kept_from = Utc::now() - chrono::Duration::days(self.options.history_days.into());
@@ -420,8 +418,7 @@ impl Lake {
         // Seals under way end before another process may open the folder.
         let tables: Vec<_> = self.tables.read().values().cloned().collect();
         for table in tables {
-            drop(table.maintenance.lock().await);
-            drop(table.delta.lock().await);
+            table.settle().await;
         }
         self.lock.lock().take();
         result
@@ -521,12 +518,13 @@ fn spawn_background(lake: &Arc<Lake>) {
 async fn open_all(
     options: &LakeOptions,
     total: &Arc<Meter>,
+    closed: &Arc<AtomicBool>,
     specs: Vec<Arc<Spec>>,
     version: i64,
 ) -> Result<HashMap<Arc<str>, Arc<Table>>> {
     futures::stream::iter(specs)
         .map(async |spec| {
-            let table = recover::open_table(options, total, spec, version).await?;
+            let table = recover::open_table(options, total, closed, spec, version).await?;
             Ok((table.name.clone(), Arc::new(table)))
         })
         .buffer_unordered(TABLES_AT_ONCE)
@@ -543,3 +541,6 @@ fn cold_state(spec: Arc<Spec>, cold: Cold, version: u64) -> TableState {
 async fn open_delta(options: &LakeOptions, dir: &Path, spec: &Spec) -> Result<Delta> {
     Delta::open(options.io.clone(), &options.dir, dir, spec, options.history_days).await
 }
+
+#[cfg(test)]
+mod tests;

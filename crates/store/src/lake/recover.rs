@@ -67,15 +67,16 @@ pub(crate) async fn open(mut options: LakeOptions) -> Result<Lake> {
     let total = Arc::new(Meter::new("the lake".to_owned(), options.total_bytes_max));
     let specs = load_specs(io, &options.dir)?;
     let started = chrono::Utc::now().timestamp_micros();
-    let tables = open_all(&options, &total, specs, started).await?;
+    let closed = Arc::new(AtomicBool::new(false));
+    let tables = open_all(&options, &total, &closed, specs, started).await?;
     let replay = replay(&options, &tables)?;
     let clock = Arc::new(Clock::new(replay.last_seq + 1, replay.last_micros));
     let tables = Arc::new(parking_lot::RwLock::new(tables));
     let mut lanes = Vec::new();
-    for (lane, closed) in (0..).zip(replay.closed) {
+    for (lane, segments) in (0..).zip(replay.closed) {
         let dir = lane_dir(&options.dir, lane);
         let (clock, tables) = (clock.clone(), tables.clone());
-        lanes.push(Lane::start(lane, options.io.clone(), dir, closed, clock, tables)?);
+        lanes.push(Lane::start(lane, options.io.clone(), dir, segments, clock, tables)?);
     }
     let files = Arc::new(Files::new(&options.dir));
     Ok(Lake {
@@ -86,7 +87,7 @@ pub(crate) async fn open(mut options: LakeOptions) -> Result<Lake> {
         files,
         total,
         work: Arc::new(Notify::new()),
-        closed: AtomicBool::new(false),
+        closed,
         declaring: tokio::sync::Mutex::default(),
         lock: parking_lot::Mutex::new(Some(lock)),
     })
@@ -139,6 +140,7 @@ fn load_specs(io: &dyn Io, root: &Path) -> Result<Vec<Arc<Spec>>> {
 pub(crate) async fn open_table(
     options: &LakeOptions,
     total: &Arc<Meter>,
+    closed: &Arc<AtomicBool>,
     spec: Arc<Spec>,
     started_micros: i64,
 ) -> Result<Table> {
@@ -156,7 +158,8 @@ pub(crate) async fn open_table(
     // Versions must not repeat after a restart, or a cache could serve what is no longer so.
     let version = started_micros.unsigned_abs();
     let state = cold_state(spec, cold, version);
-    Ok(Table::new(&dir, state, delta, committed, options.table_bytes_max, total.clone()))
+    let (cap, total, closed) = (options.table_bytes_max, total.clone(), closed.clone());
+    Ok(Table::new(&dir, state, delta, committed, cap, total, closed))
 }
 
 /// Lanes that are in use now or left segments behind.

@@ -27,8 +27,7 @@ pub(crate) const FILE_BYTES_TARGET: usize = 100 * 1024 * 1024;
 
 /// Seals the oldest rows in memory. Returns whether there were any.
 pub(crate) async fn seal(table: &Arc<Table>, io: &Arc<dyn Io>, bytes_max: usize) -> Result<bool> {
-    let mut delta = table.delta.lock().await;
-    delta.refresh().await?;
+    let mut delta = table.delta().await?;
     let Some(frozen) = table.freeze(bytes_max) else { return Ok(false) };
     let result = write_and_commit(table, io, &mut delta, &frozen).await;
     *table.seal_error.lock() = result.as_ref().err().cloned();

@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::MutexGuard;
 
-use super::delta::{Delta, producer_app};
+use super::delta::{Delta, Ledger, producer_app};
 use super::error::{LakeError, Result};
 use super::hot::{Chunk, Cold, TableState, push_chunk};
 use super::spec::Spec;
@@ -133,7 +134,10 @@ pub(crate) struct Table {
     producers: Mutex<HashMap<String, u64>>,
     /// Per lane, the last frame that is in Delta.
     committed: Mutex<HashMap<u16, u64>>,
-    pub delta: tokio::sync::Mutex<Delta>,
+    delta: tokio::sync::Mutex<Delta>,
+    ledger: Arc<Ledger>,
+    /// The lake is closed: another process may own the folder.
+    closed: Arc<AtomicBool>,
     /// One compaction, retention or vacuum at a time.
     pub maintenance: tokio::sync::Mutex<()>,
     meter: Meter,
@@ -150,6 +154,7 @@ impl Table {
         committed: HashMap<u16, u64>,
         cap_bytes: usize,
         total: Arc<Meter>,
+        closed: Arc<AtomicBool>,
     ) -> Self {
         let name: Arc<str> = state.spec.name().into();
         Self {
@@ -160,7 +165,9 @@ impl Table {
             pending: Mutex::default(),
             producers: Mutex::default(),
             committed: Mutex::new(committed),
+            ledger: delta.ledger(),
             delta: tokio::sync::Mutex::new(delta),
+            closed,
             maintenance: tokio::sync::Mutex::default(),
             total,
             seal_error: Mutex::default(),
@@ -173,6 +180,22 @@ impl Table {
 
     pub fn held_bytes(&self) -> usize {
         self.meter.held_bytes()
+    }
+
+    /// The right to commit, with the log's latest state; refused once the lake is closed.
+    pub async fn delta(&self) -> Result<MutexGuard<'_, Delta>> {
+        let mut delta = self.delta.lock().await;
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(LakeError::Closed);
+        }
+        delta.refresh().await?;
+        Ok(delta)
+    }
+
+    /// Waits for commits and maintenance under way. None comes after, if the lake is closed.
+    pub async fn settle(&self) {
+        drop(self.maintenance.lock().await);
+        drop(self.delta.lock().await);
     }
 
     fn release(&self, bytes: usize) {
@@ -308,7 +331,7 @@ impl Table {
         if let Some(seq) = self.taken_from(producer) {
             return Ok(Some(seq));
         }
-        let found = self.delta.lock().await.transaction(&producer_app(producer)).await?;
+        let found = self.ledger.transaction(&producer_app(producer)).await?;
         self.remember(producer, found);
         Ok(self.taken_from(producer))
     }

@@ -91,8 +91,8 @@ async fn a_seal_that_fails_anywhere_leaves_the_rows_and_is_made_once() {
         room += 997;
     }
     assert!(failures > 5, "only {failures} failures were tried");
-    io.faults.fail_sync_dir.store(true, SeqCst);
     lake.append("r", many(1000, 10), by("p", 2)).await.unwrap();
+    io.faults.fail_sync_dir.store(true, SeqCst);
     lake.flush("r").await.unwrap_err();
     io.faults.fail_sync_dir.store(false, SeqCst);
     // Although the fsync of the folder failed, the commit may be there: it must not be made twice.

@@ -5,6 +5,9 @@ mod compat;
 mod damage;
 mod faults;
 mod kill;
+mod model;
+mod python;
+mod speed;
 mod upkeep;
 
 use std::path::{Path, PathBuf};
