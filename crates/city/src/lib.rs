@@ -13,6 +13,7 @@
 
 mod backup;
 mod error;
+mod facts;
 pub mod folder;
 mod import;
 mod known;

@@ -12,6 +12,7 @@ use catalog::corrections::Corrections;
 use catalog::scenario::Scenarios;
 use catalog::sharing::Sharing;
 use catalog::sql::LoggedEvents;
+use catalog::statistics::Statistics;
 use catalog::usage::{UsageLog, UsageLogOptions};
 use catalog::{Answer, Catalog, CatalogOptions, Limits, Session, Source, Surface};
 use chrono::{DateTime, Utc};
@@ -64,6 +65,8 @@ pub struct City {
     stores: Arc<Stores>,
     catalog: Arc<Catalog>,
     import_turns: Mutex<BTreeMap<String, Arc<AsyncMutex<()>>>>,
+    /// Statistics by dataset, with the version of the rows that they were computed from.
+    statistics: Mutex<BTreeMap<String, (u64, Arc<Statistics>)>>,
 }
 
 impl City {
@@ -139,6 +142,7 @@ impl City {
             stores,
             catalog,
             import_turns: Mutex::default(),
+            statistics: Mutex::default(),
         };
         city.ensure_operator().await?;
         Ok(city)
@@ -278,6 +282,21 @@ impl City {
             "the lake made no room for {dataset} in a minute: its disk is too slow or full; run \
              the import again, it goes on where it stopped"
         )))
+    }
+
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// The statistics of a dataset, where they are of these rows.
+    pub(crate) fn statistics_of(&self, dataset: &str, version: u64) -> Option<Arc<Statistics>> {
+        let kept = self.statistics.lock().expect("no one panics while holding statistics");
+        kept.get(dataset).filter(|(of, _)| *of == version).map(|(_, kept)| kept.clone())
+    }
+
+    pub(crate) fn keep_statistics(&self, dataset: &str, version: u64, new: Arc<Statistics>) {
+        let mut kept = self.statistics.lock().expect("no one panics while holding statistics");
+        kept.insert(dataset.to_owned(), (version, new));
     }
 
     pub(crate) fn import_turn(&self, dataset: &str) -> Arc<AsyncMutex<()>> {
