@@ -5,17 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use catalog::{Principal, Session};
 use datafusion::scalar::ScalarValue;
 use futures::Stream;
+use registry::scram::Verifier;
 
 use crate::fault::Fault;
 
@@ -52,44 +50,6 @@ pub struct Visible {
     pub key: Vec<String>,
 }
 
-/// A password's SCRAM-SHA-256 verifier: enough to check a login, not enough to perform one.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ScramVerifier {
-    pub iterations: u32,
-    pub salt: Vec<u8>,
-    pub stored_key: [u8; 32],
-    pub server_key: [u8; 32],
-}
-
-impl std::fmt::Debug for ScramVerifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ScramVerifier")
-            .field("iterations", &self.iterations)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The form that PostgreSQL keeps: `SCRAM-SHA-256$4096:salt$stored key:server key`, in base64.
-impl FromStr for ScramVerifier {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts = || -> Option<Self> {
-            let mut fields = text.strip_prefix("SCRAM-SHA-256$")?.splitn(2, '$');
-            let (iterations, salt) = fields.next()?.split_once(':')?;
-            let (stored, server) = fields.next()?.split_once(':')?;
-            let key = |text: &str| BASE64.decode(text).ok()?.try_into().ok();
-            Some(Self {
-                iterations: iterations.parse().ok()?,
-                salt: BASE64.decode(salt).ok()?,
-                stored_key: key(stored)?,
-                server_key: key(server)?,
-            })
-        };
-        parts().ok_or_else(|| "not a SCRAM-SHA-256 verifier".to_owned())
-    }
-}
-
 /// The city as the faces see it.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
@@ -102,8 +62,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Changes whenever what any principal may see may have changed.
     fn policy_epoch(&self) -> u64;
 
-    /// The verifier of a user who may log in with a password.
-    async fn scram_verifier(&self, user: &str) -> Result<Option<ScramVerifier>, Fault>;
+    /// What a password login is checked against; `None` for who cannot log in with one.
+    async fn scram_verifier(&self, user: &str) -> Result<Option<Verifier>, Fault>;
 
     /// Whom a bearer token stands for; `None` where it is unknown, expired or revoked.
     async fn authenticate_token(&self, token: &str) -> Result<Option<Arc<Principal>>, Fault>;
@@ -121,5 +81,5 @@ pub trait Backend: Send + Sync + 'static {
     async fn describe(&self, session: &Session, sql: &str) -> Result<Description, Fault>;
 
     /// The datasets that the principal may know of, in order of id.
-    fn visible(&self, session: &Session) -> Vec<Visible>;
+    async fn visible(&self, session: &Session) -> Result<Vec<Visible>, Fault>;
 }

@@ -10,13 +10,20 @@
 //! rule, no store and no dataset.
 
 pub mod backend;
+mod city;
+mod faces;
 pub mod fault;
+pub mod http;
 pub mod limits;
 pub mod pg;
 pub mod tls;
+mod translate;
+mod values;
 
 pub use backend::Backend;
+pub use faces::{Faces, FacesError};
 pub use fault::{Code, Fault};
+pub use tls::PgTls;
 
 /// What a panic said, for the log.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 use super::route::{Route, route};
+use super::titles::titles;
 use crate::fault::{Code, Fault, parser_position};
 use crate::limits::STATEMENT_BYTES_MAX;
 
@@ -20,10 +21,12 @@ pub enum Command {
     Rows {
         sql: String,
         route: Route,
+        titles: Titles,
     },
     CopyOut {
         sql: String,
         route: Route,
+        titles: Titles,
         format: CopyFormat,
     },
     Set {
@@ -54,6 +57,9 @@ pub enum Command {
         arguments: Vec<Literal>,
     },
 }
+
+/// Names of an answer's columns, where they are not the planner's own.
+pub type Titles = Option<Vec<String>>;
 
 /// A constant argument of `EXECUTE`: its text, to be read as the parameter's type. `None`: null.
 pub type Literal = Option<String>;
@@ -105,8 +111,8 @@ fn syntax(error: ParserError) -> Fault {
 fn command(statement: Statement, sql: &str) -> Result<Command, Fault> {
     Ok(match statement {
         Statement::Query(_) | Statement::Explain { .. } => {
-            let route = route(&statement)?;
-            Command::Rows { sql: sql.to_owned(), route }
+            let (route, titles) = (route(&statement)?, titles(&statement));
+            Command::Rows { sql: sql.to_owned(), route, titles }
         }
         Statement::Copy { source, to, target, options, legacy_options, .. } => {
             copy(source, to, &target, &options, &legacy_options)?
@@ -266,7 +272,9 @@ fn copy(
     };
     let format = copy_format(options, legacy)?;
     match parse(&sql)? {
-        Some(Command::Rows { sql, route }) => Ok(Command::CopyOut { sql, route, format }),
+        Some(Command::Rows { sql, route, titles }) => {
+            Ok(Command::CopyOut { sql, route, titles, format })
+        }
         _ => Err(Fault::new(Code::Syntax, "COPY wants a query")),
     }
 }

@@ -14,7 +14,7 @@ use pgwire::api::results::{CopyCsvOptions, CopyEncoder, CopyTextOptions, FieldIn
 use pgwire::error::PgWireResult;
 use pgwire::messages::data::DataRow;
 
-use super::command::CopyFormat;
+use super::command::{CopyFormat, Titles};
 use super::errors::plain;
 use super::meta::names::type_len;
 use crate::backend::Rows;
@@ -31,8 +31,29 @@ pub struct Shape {
 impl Shape {
     /// `zone` is the session's, in which times with a zone are shown.
     pub fn new(schema: &Schema, format: &Format, zone: &str) -> PgWireResult<Self> {
-        let fields: Vec<_> =
-            schema.fields().iter().map(|field| Arc::new(wire_field(field, zone))).collect();
+        Self::titled(schema, &None, format, zone)
+    }
+
+    /// As [`Shape::new`], with the columns' names where there is one for each.
+    pub fn titled(
+        schema: &Schema,
+        titles: &Titles,
+        format: &Format,
+        zone: &str,
+    ) -> PgWireResult<Self> {
+        let titles = titles.as_ref().filter(|titles| titles.len() == schema.fields().len());
+        let fields: Vec<_> = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(index, field)| {
+                let field = wire_field(field, zone);
+                Arc::new(match titles {
+                    Some(titles) => field.with_name(&titles[index]),
+                    None => field,
+                })
+            })
+            .collect();
         let schema = Arc::new(Schema::new(fields));
         // A client may give one format for all columns, or one for each and no more.
         if let Format::Individual(codes) = format

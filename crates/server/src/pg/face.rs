@@ -198,12 +198,6 @@ impl Face {
         Ok(now)
     }
 
-    fn fields(&self, described: &Described, format: &Format) -> PgWireResult<Vec<FieldInfo>> {
-        let Some(schema) = &described.schema else { return Ok(Vec::new()) };
-        let zone = self.session()?.settings().get("TimeZone");
-        Ok(Shape::new(schema, format, &zone)?.fields.to_vec())
-    }
-
     async fn start_portal<C>(
         &self,
         client: &mut C,
@@ -229,10 +223,26 @@ impl Face {
     }
 }
 
+/// The columns that a statement answers, in a portal's formats.
+fn fields(
+    session: &PgSession,
+    prepared: &Prepared,
+    described: &Described,
+    format: &Format,
+) -> PgWireResult<Vec<FieldInfo>> {
+    let Some(schema) = &described.schema else { return Ok(Vec::new()) };
+    let titles = match &prepared.command {
+        Command::Rows { titles, .. } => titles,
+        _ => &None,
+    };
+    let zone = session.settings().get("TimeZone");
+    Ok(Shape::titled(schema, titles, format, &zone)?.fields.to_vec())
+}
+
 async fn describe(session: &PgSession, command: &Command) -> PgWireResult<Described> {
     let epoch = session.policy_epoch();
     match command {
-        Command::Rows { sql, route } => {
+        Command::Rows { sql, route, .. } => {
             let description = session.describe(*route, sql).await.map_err(plain_at(sql, 0))?;
             let (schema, parameters) = (Some(description.schema), description.parameters);
             Ok(Described { epoch, schema, parameters })
@@ -395,10 +405,8 @@ impl QueryParser for Parser {
         statement: &Self::Statement,
         format: Option<&Format>,
     ) -> PgWireResult<Vec<FieldInfo>> {
-        let Some(schema) = statement.described().schema else { return Ok(Vec::new()) };
-        let zone = self.0.settings().get("TimeZone");
         let format = format.unwrap_or(&Format::UnifiedText);
-        Ok(Shape::new(&schema, format, &zone)?.fields.to_vec())
+        fields(&self.0, statement, &statement.described(), format)
     }
 }
 
@@ -504,7 +512,8 @@ impl ExtendedQueryHandler for Face {
             let client = target.parameter_types.get(index).and_then(Option::as_ref);
             params::wire_type(client, described.parameters.get(index).and_then(Option::as_ref))
         });
-        let fields = self.fields(&described, &Format::UnifiedText)?;
+        let format = Format::UnifiedText;
+        let fields = fields(self.session()?, &target.statement, &described, &format)?;
         Ok(DescribeStatementResponse::new(parameters.collect(), fields))
     }
 
@@ -519,8 +528,10 @@ impl ExtendedQueryHandler for Face {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let described = self.current(&target.statement.statement).await?;
-        let fields = self.fields(&described, &target.result_column_format)?;
+        let prepared = &target.statement.statement;
+        let described = self.current(prepared).await?;
+        let format = &target.result_column_format;
+        let fields = fields(self.session()?, prepared, &described, format)?;
         Ok(DescribePortalResponse::new(fields))
     }
 

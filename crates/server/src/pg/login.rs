@@ -133,10 +133,10 @@ impl Login {
                 if first.auth_method != MECHANISM {
                     return Err(fatal("08P01", format!("{MECHANISM} is the only mechanism here")));
                 }
-                let data = first.data.unwrap_or_default();
-                let text = std::str::from_utf8(&data).map_err(|_| malformed())?;
                 let verifier =
                     shared.backend.scram_verifier(&user).await.map_err(|fault| closing(&fault))?;
+                let data = first.data.unwrap_or_default();
+                let text = std::str::from_utf8(&data).map_err(|_| malformed())?;
                 let decoy = || scram::decoy(&shared.decoy_secret, &user);
                 let (answer, exchange) = scram::start(text, &random_nonce(), verifier, decoy)
                     .map_err(|_| malformed())?;
@@ -207,7 +207,9 @@ where
     PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
 {
     let principal = shared.backend.principal(user).await.map_err(|fault| closing(&fault))?;
-    let Some(principal) = principal else { return Err(denied(user).await) };
+    if principal.is_none() {
+        return Err(denied(user).await);
+    }
     let mut settings = Settings::new(user, shared.backend.zone());
     start_settings(client, &mut settings)?;
 
@@ -225,7 +227,7 @@ where
     let ready = ReadyForQuery::new(TransactionStatus::Idle);
     client.send(PgWireBackendMessage::ReadyForQuery(ready)).await?;
     client.set_state(PgWireConnectionState::ReadyForQuery);
-    let session = Arc::new(PgSession::new(shared.backend.clone(), principal, settings));
+    let session = Arc::new(PgSession::new(shared.backend.clone(), user, settings));
     Ok(LoggedIn { session, cancel, _place: place })
 }
 

@@ -23,6 +23,7 @@ mod scram;
 mod session;
 mod settings;
 mod split;
+mod titles;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -79,11 +79,5 @@ pub fn literals(
 }
 
 fn fit(value: ScalarValue, wanted: Option<&DataType>) -> PgWireResult<ScalarValue> {
-    let Some(wanted) = wanted.filter(|wanted| **wanted != value.data_type()) else {
-        return Ok(value);
-    };
-    value.cast_to(wanted).map_err(|_| {
-        let ty = into_pg_type(wanted).unwrap_or(Type::TEXT);
-        state("22P02", format!("invalid input syntax for type {}", ty.name()))
-    })
+    crate::values::fit(value, wanted).map_err(|fault| state("22P02", fault.message))
 }

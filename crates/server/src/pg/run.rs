@@ -9,10 +9,11 @@ use futures::stream;
 use pgwire::api::portal::Format;
 use pgwire::error::PgWireResult;
 
-use super::command::{Command, CopyFormat, parse};
+use super::command::{Command, CopyFormat, Titles, parse};
 use super::encode::Shape;
 use super::errors::{plain, state};
 use super::params::literals;
+use super::route::Route;
 use super::session::PgSession;
 use super::settings::REPORTED;
 use crate::backend::Rows;
@@ -50,12 +51,12 @@ impl Outcome {
 /// The columns that a command will answer, where it answers rows.
 pub async fn schema(session: &PgSession, command: &Command) -> PgWireResult<Option<SchemaRef>> {
     Ok(match command {
-        Command::Rows { sql, route } => {
+        Command::Rows { sql, route, .. } => {
             Some(session.describe(*route, sql).await.map_err(plain)?.schema)
         }
         Command::Show { name } => Some(show_schema(session, name.as_deref())?),
         Command::Execute { name, .. } => {
-            let (sql, route) = prepared(session, name)?;
+            let (sql, route, _) = prepared(session, name)?;
             Some(session.describe(route, &sql).await.map_err(plain)?.schema)
         }
         _ => None,
@@ -69,23 +70,25 @@ pub async fn run(
     format: &Format,
 ) -> PgWireResult<Outcome> {
     Ok(match command {
-        Command::Rows { sql, route } => {
+        Command::Rows { sql, route, titles } => {
             let answer = session.query(*route, sql, parameters).await.map_err(plain)?;
-            let shape = Shape::new(&answer.schema, format, &session.settings().get("TimeZone"))?;
+            let zone = session.settings().get("TimeZone");
+            let shape = Shape::titled(&answer.schema, titles, format, &zone)?;
             Outcome::Rows { shape, rows: answer.rows, tag: "SELECT" }
         }
         Command::Execute { name, arguments } => {
-            let (sql, route) = prepared(session, name)?;
+            let (sql, route, titles) = prepared(session, name)?;
             let wanted = session.describe(route, &sql).await.map_err(plain)?.parameters;
             let values = literals(arguments, &wanted)?;
             let answer = session.query(route, &sql, values).await.map_err(plain)?;
-            let shape = Shape::new(&answer.schema, format, &session.settings().get("TimeZone"))?;
+            let zone = session.settings().get("TimeZone");
+            let shape = Shape::titled(&answer.schema, &titles, format, &zone)?;
             Outcome::Rows { shape, rows: answer.rows, tag: "SELECT" }
         }
-        Command::CopyOut { sql, route, format } => {
+        Command::CopyOut { sql, route, titles, format } => {
             let answer = session.query(*route, sql, parameters).await.map_err(plain)?;
             let zone = session.settings().get("TimeZone");
-            let shape = Shape::new(&answer.schema, &Format::UnifiedText, &zone)?;
+            let shape = Shape::titled(&answer.schema, titles, &Format::UnifiedText, &zone)?;
             Outcome::CopyOut { shape, rows: answer.rows, format: format.clone() }
         }
         Command::Show { name } => show(session, name.as_deref(), format)?,
@@ -106,7 +109,7 @@ pub async fn run(
         Command::Prepare { name, sql } => {
             // Planned once to refuse what is wrong now; planned anew at each EXECUTE, so that it
             // always runs under today's policies.
-            if let Some(Command::Rows { sql, route }) = parse(sql).map_err(plain)? {
+            if let Some(Command::Rows { sql, route, .. }) = parse(sql).map_err(plain)? {
                 session.describe(route, &sql).await.map_err(plain)?;
             }
             session.prepare(name.clone(), sql.clone()).map_err(|fault| match fault.code {
@@ -126,10 +129,10 @@ fn unknown_prepared(name: &str) -> pgwire::error::PgWireError {
     state("26000", format!("prepared statement \"{name}\" does not exist"))
 }
 
-fn prepared(session: &PgSession, name: &str) -> PgWireResult<(String, super::route::Route)> {
+fn prepared(session: &PgSession, name: &str) -> PgWireResult<(String, Route, Titles)> {
     let sql = session.prepared(name).ok_or_else(|| unknown_prepared(name))?;
     match parse(&sql).map_err(plain)? {
-        Some(Command::Rows { sql, route }) => Ok((sql, route)),
+        Some(Command::Rows { sql, route, titles }) => Ok((sql, route, titles)),
         _ => Err(plain(Fault::internal("a prepared statement is no query"))),
     }
 }

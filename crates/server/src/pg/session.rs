@@ -1,11 +1,11 @@
 //! One connection's session: whom it belongs to, its settings, its prepared statements. Answers
 //! queries by handing them to the governed catalogue or to the session's system tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use catalog::{Principal, Session, Surface};
+use catalog::{Session, Surface};
 use datafusion::scalar::ScalarValue;
 
 use super::meta::Meta;
@@ -15,6 +15,8 @@ use crate::backend::{Answer, Backend, Description};
 use crate::fault::{Code, Fault};
 use crate::limits::PREPARED_MAX;
 
+const SECONDS_A_MINUTE: i64 = 60;
+
 /// A session from login to hang-up.
 pub struct PgSession {
     backend: Arc<dyn Backend>,
@@ -22,26 +24,28 @@ pub struct PgSession {
     settings: Arc<Mutex<Settings>>,
     /// SQL-level `PREPARE`s by name.
     prepared: Mutex<BTreeMap<String, String>>,
-    /// Resolved under one policy epoch; asked for again when policies move.
-    state: tokio::sync::Mutex<State>,
+    meta: tokio::sync::Mutex<Option<(Made, Arc<Meta>)>>,
 }
 
-struct State {
+/// Under what a picture of the system tables was made: it is made anew when policies moved, when
+/// the principal changed, and after a while in any case, for grants end by the clock.
+#[derive(PartialEq)]
+struct Made {
     epoch: u64,
-    principal: Arc<Principal>,
-    meta: Option<Arc<Meta>>,
+    organisation: String,
+    roles: BTreeSet<String>,
+    permissions: BTreeSet<String>,
+    minute: i64,
 }
 
 impl PgSession {
-    pub fn new(backend: Arc<dyn Backend>, principal: Arc<Principal>, settings: Settings) -> Self {
-        let state =
-            State { epoch: backend.policy_epoch(), principal: principal.clone(), meta: None };
+    pub fn new(backend: Arc<dyn Backend>, user: &str, settings: Settings) -> Self {
         Self {
             backend,
-            user: principal.user.clone(),
+            user: user.to_owned(),
             settings: Arc::new(Mutex::new(settings)),
             prepared: Mutex::new(BTreeMap::new()),
-            state: tokio::sync::Mutex::new(state),
+            meta: tokio::sync::Mutex::default(),
         }
     }
 
@@ -58,21 +62,15 @@ impl PgSession {
     }
 
     /// The session as the catalogue knows it, with the principal as it stands now: a user who
-    /// lost a role or was disabled since the login is refused here.
+    /// lost a role or was disabled since the login is refused here, at its next statement.
     async fn governed(&self) -> Result<Session, Fault> {
-        let mut state = self.state.lock().await;
-        let epoch = self.backend.policy_epoch();
-        if epoch != state.epoch {
-            let principal = self.backend.principal(&self.user).await?;
-            state.principal = principal.ok_or_else(|| {
+        let principal =
+            self.backend.principal(&self.user).await?.ok_or_else(|| {
                 Fault::new(Code::Unauthenticated, "this user may no longer log in")
             })?;
-            state.epoch = epoch;
-            state.meta = None;
-        }
         let settings = self.settings();
         Ok(Session {
-            principal: state.principal.clone(),
+            principal,
             as_of: settings.as_of(),
             scenario: settings.scenario(),
             surface: Surface::PgWire,
@@ -81,14 +79,23 @@ impl PgSession {
 
     async fn meta(&self) -> Result<Arc<Meta>, Fault> {
         let session = self.governed().await?;
-        let mut state = self.state.lock().await;
-        if let Some(meta) = &state.meta {
+        let made = Made {
+            epoch: self.backend.policy_epoch(),
+            organisation: session.principal.organisation.clone(),
+            roles: session.principal.roles.clone(),
+            permissions: session.principal.permissions.clone(),
+            minute: chrono::Utc::now().timestamp() / SECONDS_A_MINUTE,
+        };
+        let mut kept = self.meta.lock().await;
+        if let Some((before, meta)) = kept.as_ref()
+            && *before == made
+        {
             return Ok(meta.clone());
         }
-        let visible = self.backend.visible(&session);
+        let visible = self.backend.visible(&session).await?;
         let database = self.backend.database();
         let meta = Arc::new(Meta::build(database, &self.user, &visible, &self.settings)?);
-        state.meta = Some(meta.clone());
+        *kept = Some((made, meta.clone()));
         Ok(meta)
     }
 
@@ -98,7 +105,10 @@ impl PgSession {
             Route::Data => {
                 let session = self.governed().await?;
                 let described = self.backend.describe(&session, sql).await;
-                described.map_err(|fault| self.with_advice(&session, fault))
+                match described {
+                    Ok(description) => Ok(description),
+                    Err(fault) => Err(self.with_advice(&session, fault).await),
+                }
             }
         }
     }
@@ -114,18 +124,22 @@ impl PgSession {
             Route::Data => {
                 let session = self.governed().await?;
                 let answer = self.backend.query(&session, sql, parameters).await;
-                answer.map_err(|fault| self.with_advice(&session, fault))
+                match answer {
+                    Ok(answer) => Ok(answer),
+                    Err(fault) => Err(self.with_advice(&session, fault).await),
+                }
             }
         }
     }
 
     /// Names the dataset that was meant where a bare name was written: datasets live in schemas,
     /// and there is no search path over them.
-    fn with_advice(&self, session: &Session, fault: Fault) -> Fault {
+    async fn with_advice(&self, session: &Session, fault: Fault) -> Fault {
         if fault.code != Code::NotFound || fault.hint.is_some() {
             return fault;
         }
-        let meant = self.backend.visible(session).into_iter().find(|dataset| {
+        let Ok(visible) = self.backend.visible(session).await else { return fault };
+        let meant = visible.into_iter().find(|dataset| {
             dataset.id.split_once('.').is_some_and(|(_, name)| {
                 fault
                     .message

@@ -35,6 +35,7 @@ const SYSTEM: &[&str] = &[
     "current_schemas",
     "current_setting",
     "current_user",
+    "format",
     "format_type",
     "getdatabaseencoding",
     "has_any_column_privilege",
@@ -72,12 +73,15 @@ const ORDINARY: &[&str] = &[
     "array_append",
     "array_cat",
     "array_concat",
+    "array_contains",
     "array_element",
     "array_has",
     "array_length",
     "array_position",
     "array_to_string",
     "avg",
+    "bool_and",
+    "bool_or",
     "btrim",
     "cardinality",
     "ceil",
@@ -266,6 +270,7 @@ pub fn all(directory: &Arc<Directory>, settings: &Arc<Mutex<Settings>>) -> Vec<S
     functions.extend(description_functions(directory));
     functions.extend(definition_functions(directory));
     functions.extend(constant_functions());
+    functions.push(format_text());
     functions
 }
 
@@ -330,7 +335,8 @@ fn set_config(settings: Arc<Mutex<Settings>>) -> ScalarUDF {
 }
 
 fn description_functions(directory: &Arc<Directory>) -> Vec<ScalarUDF> {
-    let (tables, columns, names) = (directory.clone(), directory.clone(), directory.clone());
+    let (tables, columns) = (directory.clone(), directory.clone());
+    let (names, shown) = (directory.clone(), directory.clone());
     vec![
         Function::lookup("obj_description", move |oid, _| {
             let relation = tables.relations.iter().find(|relation| relation.oid == oid)?;
@@ -343,10 +349,23 @@ fn description_functions(directory: &Arc<Directory>) -> Vec<ScalarUDF> {
         }),
         Function::constant("shobj_description", None),
         Function::new("to_regclass", DataType::Int32, move |arguments, rows| {
+            if let Some(array) = arguments.first().filter(|array| array.data_type().is_integer()) {
+                return Ok(cast(array, &DataType::Int32)?);
+            }
             let found = texts(arguments.first(), rows)?;
             let oids = found.as_string::<i32>().iter();
-            let oids = oids.map(|name| names.find(name?).map(|relation| relation.oid));
+            let oids = oids.map(|name| name?.parse().ok().or_else(|| names.number(name?)));
             Ok(Arc::new(oids.collect::<Int32Array>()))
+        }),
+        Function::new("pg_regclass_name", DataType::Utf8, move |arguments, rows| {
+            if let Some(array) = arguments.first().filter(|array| array.data_type().is_integer()) {
+                let oids = cast(array, &DataType::Int32)?;
+                let oids = oids.as_primitive::<Int32Type>().iter();
+                let shown = oids
+                    .map(|oid| oid.map(|oid| shown.name(oid).unwrap_or_else(|| oid.to_string())));
+                return Ok(Arc::new(shown.collect::<StringArray>()));
+            }
+            texts(arguments.first(), rows)
         }),
         Function::new("to_regtype", DataType::Int32, |arguments, rows| {
             let found = texts(arguments.first(), rows)?;
@@ -354,6 +373,55 @@ fn description_functions(directory: &Arc<Directory>) -> Vec<ScalarUDF> {
             Ok(Arc::new(oids.collect::<Int32Array>()))
         }),
     ]
+}
+
+/// `format(template, …)` with `%s`, `%I` and `%L`.
+fn format_text() -> ScalarUDF {
+    Function::new("format", DataType::Utf8, |arguments, rows| {
+        let columns =
+            arguments.iter().map(|array| texts(Some(array), rows)).collect::<Result<Vec<_>>>()?;
+        let value = |column: usize, row: usize| {
+            let array = columns.get(column)?.as_string::<i32>();
+            array.is_valid(row).then(|| array.value(row))
+        };
+        let lines = (0..rows).map(|row| Some(filled(value(0, row)?, |n| value(n, row))));
+        Ok(Arc::new(lines.collect::<StringArray>()))
+    })
+}
+
+fn filled<'a>(template: &str, value: impl Fn(usize) -> Option<&'a str>) -> String {
+    let mut text = String::with_capacity(template.len());
+    let mut chars = template.chars();
+    let mut next = 1;
+    while let Some(char) = chars.next() {
+        if char != '%' {
+            text.push(char);
+            continue;
+        }
+        let kind = chars.next();
+        if kind == Some('%') {
+            text.push('%');
+            continue;
+        }
+        let argument = value(next);
+        next += 1;
+        match (kind, argument) {
+            (Some('I'), Some(name)) => text.push_str(&quoted(name)),
+            (Some('L'), Some(value)) => {
+                text.push_str(&format!("'{}'", value.replace('\'', "''")));
+            }
+            (Some('L'), None) => text.push_str("NULL"),
+            (_, argument) => text.push_str(argument.unwrap_or_default()),
+        }
+    }
+    text
+}
+
+/// A name as it is written in SQL: quoted where it has to be.
+fn quoted(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 fn type_oid(name: &str) -> Option<i32> {
@@ -502,6 +570,13 @@ mod tests {
         assert!(SESSION_WORDS.iter().all(|word| SYSTEM.contains(word)));
         assert!(ORDINARY.iter().all(|name| !is_system(name)), "an ordinary name is a system one");
         assert!(!is_allowed("repeat") && !is_allowed("pg"), "what is not listed is not allowed");
+    }
+
+    #[test]
+    fn format_fills_its_places() {
+        let values = [Some("air"), Some("PM 2.5"), Some("it's"), None];
+        let text = filled("%I.%I = %L, %s 100%%", |n| values[n - 1]);
+        assert_eq!(text, "air.\"PM 2.5\" = 'it''s',  100%");
     }
 
     #[test]

@@ -60,6 +60,7 @@ static STATIC_TABLES: LazyLock<Result<Arc<PgCatalogStaticTables>, String>> = Laz
 /// What one session's catalogue queries run in.
 pub struct Meta {
     context: SessionContext,
+    directory: Arc<Directory>,
 }
 
 /// `pg_catalog`: the session's own tables, then the static ones.
@@ -126,7 +127,8 @@ impl Meta {
 
         let catalog = Arc::new(MemoryCatalogProvider::new());
         context.register_catalog(&directory.database, catalog.clone());
-        catalog.register_schema("public", Arc::new(MemorySchemaProvider::new()))?;
+        let public = Arc::new(MemorySchemaProvider::new());
+        catalog.register_schema("public", public.clone())?;
         let information = MemorySchemaProvider::new();
         for (name, table) in information::tables(directory)? {
             information.register_table(name.to_owned(), table)?;
@@ -141,6 +143,10 @@ impl Meta {
         let settings_now =
             settings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let own = system::tables(directory, &settings_now)?;
+        // Names that the rewriting does not qualify are found without their schema too.
+        for (name, table) in &own {
+            public.register_table((*name).to_owned(), table.clone())?;
+        }
         catalog.register_schema("pg_catalog", Arc::new(SystemSchema { own, fallback }))?;
 
         for function in functions::all(directory, settings) {
@@ -155,11 +161,11 @@ impl Meta {
         context.register_udf(array_bounds_udf::create_array_lower_udf());
         context.register_udtf("pg_get_keywords", static_tables.pg_get_keywords.clone());
         CoerceIntArgsToBigInt::widen(&context);
-        Ok(Self { context })
+        Ok(Self { context, directory: directory.clone() })
     }
 
     async fn plan(&self, sql: &str) -> Result<LogicalPlan, Fault> {
-        let statement = rewrite::rewrite(sql)?;
+        let statement = rewrite::rewrite(sql, &self.directory)?;
         let state = self.context.state();
         let plan = state
             .statement_to_plan(SqlStatement::Statement(Box::new(statement)))

@@ -18,6 +18,22 @@ pub const SYSTEM_ROLE: &str = "shujin";
 const FIRST_OWN_OID: u32 = 20_000;
 const OWN_OIDS: u32 = 0x7fff_0000 - FIRST_OWN_OID;
 
+/// System tables that clients name as classes of objects, with their numbers in every PostgreSQL.
+const SYSTEM_TABLES: [(&str, i32); 12] = [
+    ("pg_type", 1_247),
+    ("pg_attribute", 1_249),
+    ("pg_proc", 1_255),
+    ("pg_class", 1_259),
+    ("pg_authid", 1_260),
+    ("pg_database", 1_262),
+    ("pg_am", 2_601),
+    ("pg_constraint", 2_606),
+    ("pg_description", 2_609),
+    ("pg_index", 2_610),
+    ("pg_namespace", 2_615),
+    ("pg_trigger", 2_620),
+];
+
 /// One field of a relation.
 #[derive(Debug, Clone)]
 pub struct Column {
@@ -141,6 +157,23 @@ impl Directory {
         }
         let (database, user) = (database.to_owned(), user.to_owned());
         Self { database, user, user_oid, roles, schemas, relations }
+    }
+
+    /// The number of a relation or system table by name.
+    pub fn number(&self, name: &str) -> Option<i32> {
+        let bare = name.trim_start_matches("pg_catalog.");
+        let system = SYSTEM_TABLES.iter().find(|(table, _)| *table == bare);
+        system.map(|(_, oid)| *oid).or_else(|| self.find(name).map(|relation| relation.oid))
+    }
+
+    /// The name of a relation, its key or a system table by number.
+    pub fn name(&self, oid: i32) -> Option<String> {
+        if let Some((table, _)) = SYSTEM_TABLES.iter().find(|(_, known)| *known == oid) {
+            return Some((*table).to_owned());
+        }
+        let found = self.relations.iter().find(|r| r.oid == oid || r.key_oid == oid)?;
+        let name = if found.oid == oid { found.name.clone() } else { found.key_name() };
+        Some(format!("{}.{name}", found.schema))
     }
 
     /// The relation of a name as people write it, `air.pm25`, or its name alone.

@@ -1,0 +1,120 @@
+//! The real city behind the faces, and its errors as faults.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use catalog::{Principal, Session};
+use chrono::Utc;
+use city::{City, CityError};
+use datafusion::scalar::ScalarValue;
+use futures::StreamExt;
+use pack::Field;
+use registry::RegistryError;
+use registry::scram::Verifier;
+
+use crate::backend::{Answer, Backend, Description, Visible};
+use crate::fault::{Code, Fault};
+
+/// The database's name on the PostgreSQL wire.
+pub const DATABASE: &str = "city";
+
+#[async_trait]
+impl Backend for City {
+    fn database(&self) -> &str {
+        DATABASE
+    }
+
+    fn zone(&self) -> &str {
+        &self.pack().city.zone
+    }
+
+    fn policy_epoch(&self) -> u64 {
+        // Both only grow, so their sum moves when either does.
+        self.registry().version() + self.sharing().policy_epoch()
+    }
+
+    async fn scram_verifier(&self, user: &str) -> Result<Option<Verifier>, Fault> {
+        Ok(self.registry().verifier(user).await?)
+    }
+
+    async fn authenticate_token(&self, token: &str) -> Result<Option<Arc<Principal>>, Fault> {
+        known(self.registry().principal_of_token(token, self.pack(), Utc::now()).await)
+    }
+
+    async fn principal(&self, user: &str) -> Result<Option<Arc<Principal>>, Fault> {
+        known(self.registry().principal(user, self.pack()).await)
+    }
+
+    async fn query(
+        &self,
+        session: &Session,
+        sql: &str,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Answer, Fault> {
+        let answer = City::query(self, session, sql, &parameters).await?;
+        let rows = answer.stream.map(|batch| batch.map_err(Fault::from));
+        Ok(Answer { id: answer.id.to_string(), schema: answer.schema, rows: Box::pin(rows) })
+    }
+
+    async fn describe(&self, session: &Session, sql: &str) -> Result<Description, Fault> {
+        let description = self.catalog().describe(session, sql).await?;
+        Ok(Description { schema: description.schema, parameters: description.parameters })
+    }
+
+    async fn visible(&self, session: &Session) -> Result<Vec<Visible>, Fault> {
+        let visible = self.catalog().visible(session).await?;
+        let shown = visible.into_iter().filter_map(|visible| {
+            let contract = self.pack().datasets.get(&visible.dataset)?;
+            Some(Visible {
+                id: visible.dataset,
+                title: contract.title.zh.clone(),
+                description: contract.description.zh.clone(),
+                owner: contract.owner.clone(),
+                comments: comments(&contract.fields),
+                schema: visible.schema,
+                key: contract.key.clone(),
+            })
+        });
+        Ok(shown.collect())
+    }
+}
+
+fn comments(fields: &[Field]) -> BTreeMap<String, String> {
+    let comment = |field: &Field| match &field.unit {
+        Some(unit) => format!("{} ({unit})", field.title.zh),
+        None => field.title.zh.clone(),
+    };
+    fields.iter().map(|field| (field.name.clone(), comment(field))).collect()
+}
+
+/// A principal, or none where the registry does not know it; other failures are faults.
+fn known(found: Result<Principal, RegistryError>) -> Result<Option<Arc<Principal>>, Fault> {
+    match found {
+        Ok(principal) => Ok(Some(Arc::new(principal))),
+        Err(
+            RegistryError::NotAuthentic
+            | RegistryError::UnknownUser(_)
+            | RegistryError::Disabled(_)
+            | RegistryError::UnknownOrganisation(_),
+        ) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl From<CityError> for Fault {
+    fn from(error: CityError) -> Self {
+        match error {
+            CityError::Sql(error) => error.into(),
+            CityError::Registry(error) => error.into(),
+            CityError::UnknownDataset(..) => Self::new(Code::NotFound, error.to_string()),
+            CityError::Refused(reason) => Self::new(Code::Refused, reason),
+            CityError::Invalid(reason) => Self::new(Code::Invalid, reason),
+            CityError::Intake(error) => Self::new(Code::Invalid, error.to_string()),
+            CityError::Lake(error) if error.is_back_pressure() => {
+                Self::new(Code::Busy, "the lake is full for the moment: try again")
+            }
+            other => Self::internal(other),
+        }
+    }
+}

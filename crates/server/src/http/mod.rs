@@ -1,0 +1,209 @@
+//! REST over a city: `/api`, with `/healthz`, `/readyz` and the description of itself.
+//!
+//! ```text
+//!  request ─► guard (one of so many, deadline, panic) ─► token ─► handler ─► City
+//! ```
+//!
+//! Every route under `/api` wants a bearer token, those that do not exist included; only the
+//! description at `/api/openapi.json` is open.
+
+mod corrections;
+mod datasets;
+mod input;
+pub mod openapi;
+mod problem;
+mod scenarios;
+mod sharing;
+mod sql;
+mod steward;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use catalog::search::SearchIndex;
+use city::City;
+use futures::FutureExt;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use self::input::Who;
+use crate::backend::Backend;
+use crate::fault::{Code, Fault};
+use crate::limits::{
+    HTTP_BODY_BYTES_MAX, HTTP_REQUESTS_MAX, HTTP_SECONDS_MAX, SHUTDOWN_SECONDS_MAX, seconds,
+};
+
+/// What all handlers share.
+pub struct Http {
+    city: Arc<City>,
+    backend: Arc<dyn Backend>,
+    search: SearchIndex,
+    /// Where this city is found, without a slash at its end: names in DCAT and OpenLineage.
+    base_url: String,
+    places: Semaphore,
+    counters: Counters,
+}
+
+/// Figures for `/metrics`.
+#[derive(Debug, Default)]
+struct Counters {
+    requests: AtomicU64,
+    failures: AtomicU64,
+    panics: AtomicU64,
+}
+
+impl Http {
+    pub fn new(city: Arc<City>, base_url: String) -> Result<Arc<Self>, Fault> {
+        let pack = city.pack().clone();
+        let owner = |id: &str| {
+            let found = pack.organisations.iter().find(|organisation| organisation.id == id);
+            found.map(|organisation| organisation.name.clone())
+        };
+        let search = SearchIndex::build(pack.datasets.values(), owner).map_err(Fault::internal)?;
+        let backend: Arc<dyn Backend> = city.clone();
+        let places = Semaphore::new(HTTP_REQUESTS_MAX);
+        let counters = Counters::default();
+        Ok(Arc::new(Self { city, backend, search, base_url, places, counters }))
+    }
+}
+
+/// All routes, with everything that stands in front of them.
+pub fn router(http: Arc<Http>) -> Router {
+    let api = Router::new()
+        .route("/sql", post(sql::sql))
+        .route("/lineage", post(datasets::trace))
+        .route("/datasets", get(datasets::list))
+        .route("/datasets/{id}", get(datasets::page))
+        .route("/datasets/{id}/quality", get(datasets::quality).post(datasets::check_quality))
+        .route("/dcat", get(datasets::dcat))
+        .route("/sharing-requests", get(sharing::list).post(sharing::create))
+        .route("/sharing-requests/{id}/grant", post(sharing::grant))
+        .route("/sharing-requests/{id}/refuse", post(sharing::refuse))
+        .route("/sharing-requests/{id}/revoke", post(sharing::revoke))
+        .route("/sharing-requests/{id}/withdraw", post(sharing::withdraw))
+        .route("/corrections", get(corrections::list).post(corrections::file))
+        .route("/corrections/{id}/{step}", post(corrections::step))
+        .route("/scenarios", get(scenarios::list).post(scenarios::create))
+        .route("/scenarios/{name}", delete(scenarios::delete))
+        .route("/scenarios/{name}/changes", post(scenarios::change))
+        .route("/quarantine", get(steward::quarantine))
+        .route("/quarantine/{id}/repair", post(steward::repair))
+        .route("/quarantine/{id}/dismiss", post(steward::dismiss))
+        .route("/audit", get(steward::audit))
+        .route("/audit/verify", get(steward::verify_audit))
+        .route("/metrics", get(metrics))
+        .fallback(nothing_here)
+        .layer(from_fn_with_state(http.clone(), authenticate));
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/api/openapi.json", get(openapi::serve))
+        .nest("/api", api)
+        .fallback(nothing_here)
+        .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
+        .layer(from_fn_with_state(http.clone(), guard))
+        .with_state(http)
+}
+
+/// Serves until `stop` turns true; then open requests get a moment to end.
+pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: watch::Receiver<bool>) {
+    let mut asked = stop.clone();
+    let service = axum::serve(listener, router(http)).with_graceful_shutdown(async move {
+        let _ = asked.wait_for(|stop| *stop).await;
+    });
+    let mut asked = stop;
+    let over = async move {
+        let _ = asked.wait_for(|stop| *stop).await;
+        tokio::time::sleep(seconds(SHUTDOWN_SECONDS_MAX)).await;
+    };
+    tokio::select! {
+        ended = service => {
+            if let Err(error) = ended {
+                tracing::error!(%error, "the HTTP listener failed");
+            }
+        }
+        () = over => tracing::warn!("open HTTP requests were cut off"),
+    }
+}
+
+/// Stands in front of everything: so many requests at once, a deadline to the answer's head, and
+/// a panic that ends its request alone.
+async fn guard(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
+    http.counters.requests.fetch_add(1, Ordering::Relaxed);
+    let Ok(_place) = http.places.try_acquire() else {
+        return Fault::new(Code::Busy, "too many requests at once").into_response();
+    };
+    let path = request.uri().path().to_owned();
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let response = match tokio::time::timeout(seconds(HTTP_SECONDS_MAX), answered).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            http.counters.panics.fetch_add(1, Ordering::Relaxed);
+            Fault::internal(format!("{path}: {}", crate::panic_text(&*panic))).into_response()
+        }
+        Err(_) => Fault::new(Code::Timeout, "the request took too long").into_response(),
+    };
+    if response.status().is_server_error() {
+        http.counters.failures.fetch_add(1, Ordering::Relaxed);
+    }
+    response
+}
+
+/// Lets in who shows a valid token.
+async fn authenticate(State(http): State<Arc<Http>>, mut request: Request, next: Next) -> Response {
+    let unknown = || {
+        Fault::new(Code::Unauthenticated, "a valid bearer token is wanted")
+            .hint("send `authorization: Bearer <token>`; `shujin token` makes one")
+    };
+    let Some(token) = bearer(request.headers()) else { return unknown().into_response() };
+    match http.backend.authenticate_token(token).await {
+        Ok(Some(principal)) => {
+            request.extensions_mut().insert(Who(principal));
+            next.run(request).await
+        }
+        Ok(None) => unknown().into_response(),
+        Err(fault) => fault.into_response(),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+async fn nothing_here() -> Fault {
+    Fault::new(Code::NotFound, "there is nothing under this path")
+}
+
+/// Whether queries can be answered: the records are there to say who may ask.
+async fn ready(State(http): State<Arc<Http>>) -> Response {
+    match http.backend.principal(city::OPERATOR).await {
+        Ok(_) => "ready\n".into_response(),
+        Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, fault).into_response(),
+    }
+}
+
+async fn metrics(State(http): State<Arc<Http>>, who: Who) -> Result<String, Fault> {
+    who.need("administer")?;
+    let counters = &http.counters;
+    let figures = [
+        ("http_requests_total", "HTTP requests", &counters.requests),
+        ("http_failures_total", "HTTP answers with a status of 500 or above", &counters.failures),
+        ("http_panics_total", "Handlers that panicked", &counters.panics),
+    ];
+    let lines = figures.map(|(name, help, counter)| {
+        let value = counter.load(Ordering::Relaxed);
+        format!(
+            "# HELP shujin_{name} {help}.\n# TYPE shujin_{name} counter\nshujin_{name} {value}\n"
+        )
+    });
+    Ok(lines.concat())
+}
