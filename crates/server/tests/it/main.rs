@@ -1,4 +1,5 @@
 //! The faces from outside, over a small city in memory.
 
+mod http;
 mod pg;
 mod small;

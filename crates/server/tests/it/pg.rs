@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use server::tls::{TlsOptions, load};
+use server::tls::{PgTls, load};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -16,10 +16,10 @@ struct Served {
     _stop: watch::Sender<bool>,
 }
 
-async fn served(options: &TlsOptions, listen: &str) -> Served {
+async fn served(tls: &PgTls, listen: &str) -> Served {
     let listener = TcpListener::bind(listen).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let tls = load(options, address, &[server::pg::ALPN]).unwrap();
+    let tls = load(tls, address, &[server::pg::ALPN]).unwrap();
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(server::pg::serve(listener, Arc::new(Small::default()), tls, receiver));
     Served { address, _stop: sender }
@@ -31,7 +31,7 @@ async fn served(options: &TlsOptions, listen: &str) -> Served {
 #[ignore = "serves until it is interrupted"]
 async fn by_hand() {
     let listen = std::env::var("SERVE").unwrap_or_else(|_| "127.0.0.1:0".to_owned());
-    let served = served(&TlsOptions::default(), &listen).await;
+    let served = served(&PgTls::Off, &listen).await;
     println!("serving on {}", served.address);
     std::future::pending::<()>().await;
 }
@@ -54,7 +54,7 @@ async fn psql(address: SocketAddr, user: &str, script: &'static str) -> Option<O
 
 #[tokio::test(flavor = "multi_thread")]
 async fn psql_logs_in_and_reads() {
-    let served = served(&TlsOptions::default(), "127.0.0.1:0").await;
+    let served = served(&PgTls::Off, "127.0.0.1:0").await;
     let Some(output) = psql(served.address, "chen", "select 1, count(*) from air.pm25").await
     else {
         println!("skipped: psql is not installed");

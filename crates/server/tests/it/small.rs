@@ -18,12 +18,12 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
-use server::backend::{Answer, Backend, Description, ScramVerifier, Visible};
+use registry::scram::Verifier;
+use server::backend::{Answer, Backend, Description, Visible};
 use server::{Code, Fault};
 
 /// Password of both users.
 pub const PASSWORD: &str = "锦官城 pw";
-const ITERATIONS: u32 = 4_096;
 const HOURS: i64 = 2_000;
 const SITES: [&str; 3] = ["草堂寺", "Shahepu", "US Post"];
 
@@ -186,29 +186,6 @@ fn principal(user: &str) -> Option<Arc<Principal>> {
     }))
 }
 
-/// What a registry would have stored for [`PASSWORD`].
-fn verifier(salt: &[u8]) -> ScramVerifier {
-    use hmac::{Hmac, Mac};
-    use sha2::{Digest, Sha256};
-    let hmac = |key: &[u8], message: &[u8]| -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
-        mac.update(message);
-        mac.finalize().into_bytes().into()
-    };
-    let mut round = hmac(PASSWORD.as_bytes(), &[salt, &[0, 0, 0, 1]].concat());
-    let mut salted = round;
-    for _ in 1..ITERATIONS {
-        round = hmac(PASSWORD.as_bytes(), &round);
-        salted.iter_mut().zip(round).for_each(|(a, b)| *a ^= b);
-    }
-    ScramVerifier {
-        iterations: ITERATIONS,
-        salt: salt.to_vec(),
-        stored_key: Sha256::digest(hmac(&salted, b"Client Key")).into(),
-        server_key: hmac(&salted, b"Server Key"),
-    }
-}
-
 #[async_trait]
 impl Backend for Small {
     fn database(&self) -> &str {
@@ -223,8 +200,8 @@ impl Backend for Small {
         self.epoch.load(Ordering::Relaxed)
     }
 
-    async fn scram_verifier(&self, user: &str) -> Result<Option<ScramVerifier>, Fault> {
-        Ok(principal(user).map(|_| verifier(user.as_bytes())))
+    async fn scram_verifier(&self, user: &str) -> Result<Option<Verifier>, Fault> {
+        Ok(principal(user).map(|_| Verifier::of_password(PASSWORD)).transpose()?)
     }
 
     async fn authenticate_token(&self, token: &str) -> Result<Option<Arc<Principal>>, Fault> {
@@ -270,7 +247,7 @@ impl Backend for Small {
         })
     }
 
-    fn visible(&self, session: &Session) -> Vec<Visible> {
-        datasets(&session.principal.user).into_iter().map(|(visible, _)| visible).collect()
+    async fn visible(&self, session: &Session) -> Result<Vec<Visible>, Fault> {
+        Ok(datasets(&session.principal.user).into_iter().map(|(visible, _)| visible).collect())
     }
 }
