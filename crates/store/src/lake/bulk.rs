@@ -60,7 +60,11 @@ pub struct Bulk {
 }
 
 impl Bulk {
-    pub(crate) async fn start(lake: Arc<Lake>, table: Arc<Table>, producer: String) -> Result<Self> {
+    pub(crate) async fn start(
+        lake: Arc<Lake>,
+        table: Arc<Table>,
+        producer: String,
+    ) -> Result<Self> {
         let taken = table.recall(&producer).await?;
         let ingested_at = lake.clock.now();
         Ok(Self {

@@ -97,12 +97,7 @@ impl std::fmt::Debug for DataFileWriter {
 }
 
 impl DataFileWriter {
-    pub fn create(
-        io: Arc<dyn Io>,
-        dir: &Path,
-        spec: Arc<Spec>,
-        effort: Effort,
-    ) -> Result<Self> {
+    pub fn create(io: Arc<dyn Io>, dir: &Path, spec: Arc<Spec>, effort: Effort) -> Result<Self> {
         let name = format!("part-{}.parquet", uuid::Uuid::now_v7());
         let path = dir.join(&name);
         let file = io.create(&path).map_err(LakeError::io("make", &path))?;
@@ -159,9 +154,11 @@ fn properties(spec: &Spec, effort: Effort) -> WriterProperties {
         Effort::Seal => Compression::SNAPPY,
         Effort::Compact => Compression::ZSTD(ZstdLevel::default()),
     };
-    let sorting = spec.sort().into_iter().filter_map(|i| i32::try_from(i).ok()).map(|column_idx| {
-        SortingColumn { column_idx, descending: false, nulls_first: true }
-    });
+    let sorting = spec
+        .sort()
+        .into_iter()
+        .filter_map(|i| i32::try_from(i).ok())
+        .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true });
     let sorting: Vec<_> = sorting.collect();
     let mut builder = WriterProperties::builder()
         .set_compression(compression)
@@ -197,7 +194,8 @@ fn file_stats(spec: &Spec, metadata: &ParquetMetaData, path: &Path) -> Result<Fi
             continue;
         }
         let read = || {
-            let converter = StatisticsConverter::try_new(field.name(), &spec.stored, parquet_schema)?;
+            let converter =
+                StatisticsConverter::try_new(field.name(), &spec.stored, parquet_schema)?;
             let mins = converter.row_group_mins(groups)?;
             let maxes = converter.row_group_maxes(groups)?;
             let nulls = converter.row_group_null_counts(groups)?;

@@ -339,7 +339,9 @@ pub(crate) enum Past {
     /// The latest version, to which rows in memory may be added.
     Current,
     Version(Cold),
-    Gone { oldest: i64 },
+    Gone {
+        oldest: i64,
+    },
 }
 
 async fn create(log: &LogStoreRef, spec: &Spec, history_days: u32) -> Result<DeltaTableState> {

@@ -37,7 +37,9 @@ pub enum LakeError {
         source: Arc<std::io::Error>,
     },
     /// After a failed fsync nobody knows what is on the disk, so the lane takes nothing more.
-    #[error("the log's lane {lane} stopped after a failed write: {reason}; check the disk, then start again")]
+    #[error(
+        "the log's lane {lane} stopped after a failed write: {reason}; check the disk, then start again"
+    )]
     Poisoned { lane: u16, reason: String },
     #[error("{} is in use by another process; stop that one first", .0.display())]
     Locked(PathBuf),

@@ -1,6 +1,7 @@
 //! Record batches as bytes in a frame: `metadata_len u32 | IPC message | padding | buffers`.
 //!
-//! The schema is not repeated: a frame names it by id.
+//! The schema is not repeated: a frame names it by id. A body is decoded only after its frame's
+//! checksum was found good; the checks here are against a wrong schema, not against damage.
 
 use std::collections::HashMap;
 
@@ -44,13 +45,18 @@ pub(crate) fn decode(body: &Buffer, schema: SchemaRef) -> Result<RecordBatch, Ar
     if body_at > body.len() {
         return Err(short());
     }
-    let message = root_as_message(message)
-        .map_err(|error| ArrowError::IpcError(format!("the frame's body is no message: {error}")))?;
+    let message = root_as_message(message).map_err(|error| {
+        ArrowError::IpcError(format!("the frame's body is no message: {error}"))
+    })?;
     let batch = message
         .header_as_record_batch()
         .ok_or_else(|| ArrowError::IpcError("the frame's body is no record batch".to_owned()))?;
     let version = message.version();
     let buffers = body.slice(body_at);
+    // The library would panic on buffers that are not all there.
+    if usize::try_from(message.bodyLength()).map_err(|_| short())? > buffers.len() {
+        return Err(short());
+    }
     RecordBatchDecoder::try_new(&buffers, batch, schema, &HashMap::new(), &version)?
         .read_record_batch()
 }

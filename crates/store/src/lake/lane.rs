@@ -121,7 +121,11 @@ impl Lane {
         Ok(Self { sender, thread: parking_lot::Mutex::new(Some(thread)) })
     }
 
-    pub async fn write(&self, request: Request, reply: oneshot::Receiver<Result<Ack>>) -> Result<Ack> {
+    pub async fn write(
+        &self,
+        request: Request,
+        reply: oneshot::Receiver<Result<Ack>>,
+    ) -> Result<Ack> {
         let sent = self.sender.send(Message::Write(Box::new(request))).await;
         sent.map_err(|_| LakeError::Closed)?;
         reply.await.map_err(|_| LakeError::Closed)?
@@ -140,7 +144,8 @@ impl Lane {
             return Ok(());
         }
         let closed = done.await.unwrap_or(Ok(()));
-        if let Some(thread) = self.thread.lock().take() {
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
             let ended = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(ended, Ok(Ok(()))) {
                 return Err(LakeError::Task("the log's writer panicked".to_owned()));

@@ -72,12 +72,7 @@ fn job(table: &Table, io: &Arc<dyn Io>) -> Job {
 }
 
 /// Commits a rewrite if its inputs are still the table's; otherwise deletes its outputs.
-async fn commit(
-    table: &Table,
-    job: &Job,
-    rewrite: Rewrite,
-    data_change: bool,
-) -> Result<bool> {
+async fn commit(table: &Table, job: &Job, rewrite: Rewrite, data_change: bool) -> Result<bool> {
     let mut delta = table.delta().await?;
     let state = table.state();
     let cold = delta.cold(&state.spec, &state.cold);
@@ -180,8 +175,7 @@ async fn retain(table: &Arc<Table>, io: &Arc<dyn Io>, done: &mut Maintained) -> 
     let state = table.state();
     let Some(retention) = &state.spec.table.retention else { return Ok(()) };
     let Ok(column) = state.spec.table.schema.index_of(&retention.column) else { return Ok(()) };
-    let kept_from =
-        Utc::now().timestamp_micros() - i64::from(retention.days) * MICROS_PER_DAY;
+    let kept_from = Utc::now().timestamp_micros() - i64::from(retention.days) * MICROS_PER_DAY;
     let micros = |value: &ScalarValue| match value {
         ScalarValue::TimestampMicrosecond(Some(at), _) => Some(*at),
         ScalarValue::Date32(Some(days)) => Some(i64::from(*days) * MICROS_PER_DAY),

@@ -43,8 +43,8 @@ fn plan(
     });
     let order = LexOrdering::new(order);
     let reader = DefaultParquetFileReaderFactory::new(files.store.clone());
-    let source = ParquetSource::new(spec.stored.clone())
-        .with_parquet_file_reader_factory(Arc::new(reader));
+    let source =
+        ParquetSource::new(spec.stored.clone()).with_parquet_file_reader_factory(Arc::new(reader));
     let groups =
         inputs.iter().map(|file| FileGroup::new(vec![files.partitioned(spec.name(), file)]));
     let config = FileScanConfigBuilder::new(files.url(), Arc::new(source))

@@ -206,7 +206,9 @@ impl Lake {
         let io = self.options.io.as_ref();
         recover::make_table_dirs(io, &self.options.dir, spec.name())?;
         spec.save(io, &recover::spec_path(&self.options.dir, spec.name()))?;
-        let table = recover::open_table(&self.options, &self.total, &self.closed, spec, self.clock.now()).await?;
+        let table =
+            recover::open_table(&self.options, &self.total, &self.closed, spec, self.clock.now())
+                .await?;
         self.tables.write().insert(table.name.clone(), Arc::new(table));
         Ok(())
     }

@@ -51,14 +51,13 @@ async fn write_and_commit(
     let job = Job { io: io.clone(), dir: table.dir.clone(), spec: frozen.spec.clone() };
     let (chunks, files) = (frozen.chunks.clone(), cold.files.clone());
     let rewrite = tokio::task::spawn_blocking(move || {
-        let overlay_or_rows = if job.spec.is_upsert() {
+        if job.spec.is_upsert() {
             let overlay = Overlay::build(&job.spec, chunks.iter(), None)?;
             job.upsert(&overlay, &files)
         } else {
             let batches = chunks.iter().map(|c| c.batch.clone()).collect::<Vec<_>>();
             job.append(&batches)
-        };
-        overlay_or_rows
+        }
     });
     let rewrite = rewrite.await.map_err(|e| LakeError::Task(e.to_string()))??;
     let name = &table.name;

@@ -103,12 +103,8 @@ impl ExecutionPlan for ShadowExec {
     ) -> Result<SendableRecordBatchStream> {
         let encoder =
             KeyEncoder::new(&self.spec).map_err(|e| DataFusionError::External(Box::new(e)))?;
-        let hide = Hide {
-            encoder,
-            keys: self.keys.clone(),
-            key: self.key.clone(),
-            schema: self.schema(),
-        };
+        let hide =
+            Hide { encoder, keys: self.keys.clone(), key: self.key.clone(), schema: self.schema() };
         let rows = self.input.execute(partition, context)?;
         let rows = rows.map(move |batch| hide.apply(&batch?));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), rows)))

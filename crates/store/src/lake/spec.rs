@@ -317,7 +317,9 @@ fn check(table: &TableSpec) -> Result<()> {
                 Ok(field) if !field.is_nullable() => {}
                 Ok(_) => return refuse(format!("the key column {column} must not allow nulls")),
                 Err(_) => {
-                    return refuse(format!("the key names the column {column}, which is not there"));
+                    return refuse(format!(
+                        "the key names the column {column}, which is not there"
+                    ));
                 }
             }
         }

@@ -124,12 +124,8 @@ impl Sums {
         }
         let (length, blocks) = body[16..].split_first_chunk::<8>().expect("the head is complete");
         let file_bytes = u64::from_le_bytes(*length);
-        let blocks: Vec<u32> = blocks
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|chunk| u32::from_le_bytes(*chunk))
-            .collect();
+        let blocks: Vec<u32> =
+            blocks.as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
         if blocks.len() as u64 != file_bytes.div_ceil(BLOCK_BYTES as u64) {
             return Err(corrupt("the checksum file has the wrong number of blocks"));
         }
@@ -152,7 +148,10 @@ impl Sums {
             let at = offset + (i * BLOCK_BYTES) as u64;
             let whole = (self.file_bytes - at).min(BLOCK_BYTES as u64);
             if block.len() as u64 != whole {
-                return Err(corrupt(at + block.len() as u64, "the file is shorter than it was written"));
+                return Err(corrupt(
+                    at + block.len() as u64,
+                    "the file is shorter than it was written",
+                ));
             }
             if crc32c::crc32c(block) != self.blocks[first + i] {
                 return Err(corrupt(at, "a block does not match its checksum"));

@@ -79,7 +79,12 @@ impl SyncedStore {
         Ok(PutResult { e_tag: None, version: None })
     }
 
-    async fn put_blocking(&self, location: &Path, bytes: Bytes, mode: PutMode) -> Result<PutResult> {
+    async fn put_blocking(
+        &self,
+        location: &Path,
+        bytes: Bytes,
+        mode: PutMode,
+    ) -> Result<PutResult> {
         let (this, location) = (self.clone(), location.clone());
         tokio::task::spawn_blocking(move || this.write(&location, &bytes, &mode))
             .await

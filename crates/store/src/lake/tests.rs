@@ -94,14 +94,10 @@ proptest! {
     }
 
     #[test]
-    fn damaged_bodies_are_refused_without_a_panic(rows in prop::collection::vec(any_row(), 1..9), at in any::<prop::sample::Index>(), keep in any::<prop::sample::Index>()) {
+    fn a_body_cut_anywhere_is_refused(rows in prop::collection::vec(any_row(), 1..9), keep in any::<prop::sample::Index>()) {
         let mut bytes = ipc::encode(&batch(&rows)).unwrap();
         bytes.truncate(keep.index(bytes.len()));
-        if !bytes.is_empty() {
-            let at = at.index(bytes.len());
-            bytes[at] ^= 0x41;
-        }
-        let _ = ipc::decode(&Buffer::from(bytes), schema());
+        prop_assert!(ipc::decode(&Buffer::from(bytes), schema()).is_err());
     }
 
     #[test]
@@ -137,7 +133,8 @@ proptest! {
                 for row in (0..array.len()).filter(|row| array.is_valid(*row)) {
                     let value = ScalarValue::try_from_array(array, row).unwrap();
                     let is_nan = matches!(value, ScalarValue::Float64(Some(x)) if x.is_nan());
-                    prop_assert!(is_nan || (range.min <= value && value <= range.max), "{value:?} in {range:?}");
+                    let holds = is_nan || (range.min <= value && value <= range.max);
+                    prop_assert!(holds, "{:?} in {:?}", value, range);
                 }
             }
         }
@@ -160,7 +157,8 @@ proptest! {
         bytes[at] ^= 1 << bit;
         let error = sums.check(file, 0, &bytes).unwrap_err();
         let block = (at / BLOCK_BYTES * BLOCK_BYTES) as u64;
-        prop_assert!(matches!(error, LakeError::Corrupt { offset, .. } if offset == block));
+        let LakeError::Corrupt { offset, .. } = error else { panic!("{error}") };
+        prop_assert_eq!(offset, block);
     }
 }
 

@@ -68,12 +68,13 @@ impl VerifiedStore {
             let metadata = file.metadata()?;
             Ok((file, metadata.len(), metadata.modified()?.into()))
         };
-        let (file, bytes, modified) = open().map_err(|error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                Error::NotFound { path: location.to_string(), source: error.into() }
-            }
-            _ => Error::Generic { store: STORE, source: error.into() },
-        })?;
+        let (file, bytes, modified) =
+            open().map_err(|error: std::io::Error| match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    Error::NotFound { path: location.to_string(), source: error.into() }
+                }
+                _ => Error::Generic { store: STORE, source: error.into() },
+            })?;
         let sums = Sums::load(&path).map_err(generic)?;
         if let Some(sums) = &sums
             && sums.file_bytes != bytes
@@ -105,9 +106,9 @@ impl Opened {
         let end = end.min(self.bytes);
         let fits = |n: u64| usize::try_from(n).map_err(|e| generic_io(e.into()));
         let mut buffer = vec![0; fits(end - start)?];
-        self.file.read_exact_at(&mut buffer, start).map_err(|error| {
-            generic(LakeError::io("read", &self.path)(error))
-        })?;
+        self.file
+            .read_exact_at(&mut buffer, start)
+            .map_err(|error| generic(LakeError::io("read", &self.path)(error)))?;
         if let Some(sums) = &self.sums {
             sums.check(&self.path, start, &buffer).map_err(generic)?;
         }

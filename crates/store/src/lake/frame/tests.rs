@@ -79,7 +79,9 @@ fn a_tail_torn_at_any_byte_is_dropped_and_nothing_before_it() {
 #[test]
 fn a_tail_of_zeros_or_rubbish_is_dropped() {
     let (bytes, _) = sample(false);
-    for tail in [&[0_u8; 4096][..], b"SJFR", b"SJFRSJFRSJFRSJFR rubbish that is long enough to look"] {
+    for tail in
+        [&[0_u8; 4096][..], b"SJFR", b"SJFRSJFRSJFRSJFR rubbish that is long enough to look"]
+    {
         let mut torn = bytes.clone();
         torn.extend_from_slice(tail);
         let segment = read(&torn, true).unwrap();
@@ -144,7 +146,13 @@ fn any_head() -> impl Strategy<Value = (Head, Vec<u8>)> {
     let numbers = (any::<u16>(), any::<u64>(), any::<u64>(), any::<i64>(), any::<u64>());
     let body = prop::collection::vec(any::<u8>(), 0..300);
     (names, numbers, prop::option::of(any::<u64>()), any::<bool>(), body).prop_map(
-        |((producer, table), (lane, seq, group_start, ingested_at, schema_id), number, rows, body)| {
+        |(
+            (producer, table),
+            (lane, seq, group_start, ingested_at, schema_id),
+            number,
+            rows,
+            body,
+        )| {
             let head = Head {
                 kind: if rows { Kind::Rows } else { Kind::Deletes },
                 lane,

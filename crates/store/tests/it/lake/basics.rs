@@ -30,7 +30,12 @@ async fn what_is_acknowledged_is_visible_at_once_and_after_every_step() {
     drop(lake);
     let lake = reopen(dir.path()).await;
     assert_eq!(count(&lake, "air.pm25").await, 150);
-    let answer = values(&lake, "air.pm25", "SELECT site, count(*), sum(value) FROM t GROUP BY site ORDER BY site LIMIT 1").await;
+    let answer = values(
+        &lake,
+        "air.pm25",
+        "SELECT site, count(*), sum(value) FROM t GROUP BY site ORDER BY site LIMIT 1",
+    )
+    .await;
     assert_eq!(answer, ["s0 15 1050.0"]);
 }
 
@@ -169,7 +174,9 @@ async fn a_table_grows_columns_and_refuses_what_would_change_its_rows() {
     assert_eq!(values(&lake, "r", sql).await, ["20 0"]);
     let mut columns = many(20, 1).columns().to_vec();
     columns.push(Arc::new(StringArray::from(vec!["µg/m³"])));
-    lake.append("r", RecordBatch::try_new(wider.schema.clone(), columns).unwrap(), None).await.unwrap();
+    lake.append("r", RecordBatch::try_new(wider.schema.clone(), columns).unwrap(), None)
+        .await
+        .unwrap();
     assert_eq!(values(&lake, "r", sql).await, ["21 1"]);
     lake.flush("r").await.unwrap();
     assert_eq!(values(&lake, "r", sql).await, ["21 1"]);

@@ -26,7 +26,13 @@ async fn a_folder_of_version_1_opens() {
         let lake = open(dir.path()).await;
         lake.ensure_table(readings("air.pm25")).await.unwrap();
         lake.ensure_table(census("people")).await.unwrap();
-        lake.append("air.pm25", rows(&[("草堂寺", 0, 35.0), ("金泉两河", 60, 41.5)]), by("gate", 7)).await.unwrap();
+        lake.append(
+            "air.pm25",
+            rows(&[("草堂寺", 0, 35.0), ("金泉两河", 60, 41.5)]),
+            by("gate", 7),
+        )
+        .await
+        .unwrap();
         lake.append("people", rows(&[("510104", 0, 1.0), ("510105", 0, 2.0)]), None).await.unwrap();
         let keys = rows(&[("510104", 0, 1.0)]).project(&[0]).unwrap();
         lake.delete("people", keys, None).await.unwrap();

@@ -256,7 +256,13 @@ async fn check(dir: &Path, told: &Starts, round: u64) -> Starts {
     next
 }
 
-async fn check_keyed(lake: &Arc<Lake>, producer: u64, told: &Starts, round: u64, next: &mut Starts) {
+async fn check_keyed(
+    lake: &Arc<Lake>,
+    producer: u64,
+    told: &Starts,
+    round: u64,
+    next: &mut Starts,
+) {
     let name = format!("keyed/p{producer}");
     let Some(told) = told.get(&name).copied() else { return };
     let sql = format!("SELECT key, seq FROM t WHERE producer = {producer} ORDER BY key");
@@ -282,9 +288,10 @@ async fn check_keyed(lake: &Arc<Lake>, producer: u64, told: &Starts, round: u64,
 async fn nothing_acknowledged_is_lost_and_nothing_doubled_by_kills() {
     let rounds = std::env::var("KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
     let dir = tempfile::tempdir().unwrap();
-    let mut seed = std::env::var("KILL_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(
-        std::time::UNIX_EPOCH.elapsed().unwrap().as_secs(),
-    );
+    let mut seed = std::env::var("KILL_SEED")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs());
     println!("KILL_SEED={seed} KILL_ROUNDS={rounds}");
     let (mut told, mut starts) = (Starts::new(), Starts::new());
     let started = Instant::now();

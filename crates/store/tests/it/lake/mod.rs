@@ -112,7 +112,9 @@ pub async fn values(lake: &Arc<Lake>, table: &str, sql: &str) -> Vec<String> {
     if lines.len() < 5 {
         return Vec::new();
     }
-    let cell = |line: &&str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>().join(" ");
+    let cell = |line: &&str| {
+        line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>().join(" ")
+    };
     lines[3..lines.len() - 1].iter().map(cell).collect()
 }
 
@@ -131,8 +133,7 @@ pub async fn reopen(dir: &Path) -> Arc<Lake> {
 /// The files of a folder with an ending, sorted.
 pub fn files(dir: &Path, ending: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
-    let mut files: Vec<_> =
-        entries.filter(|p| p.to_string_lossy().ends_with(ending)).collect();
+    let mut files: Vec<_> = entries.filter(|p| p.to_string_lossy().ends_with(ending)).collect();
     files.sort();
     files
 }

@@ -44,7 +44,13 @@ fn schema() -> SchemaRef {
 }
 
 fn spec(name: &str, mode: Mode) -> TableSpec {
-    TableSpec { name: name.to_owned(), schema: schema(), mode, sort: vec!["key".to_owned()], retention: None }
+    TableSpec {
+        name: name.to_owned(),
+        schema: schema(),
+        mode,
+        sort: vec!["key".to_owned()],
+        retention: None,
+    }
 }
 
 fn pairs(pairs: impl IntoIterator<Item = (i64, i64)>) -> RecordBatch {

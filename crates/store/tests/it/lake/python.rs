@@ -40,7 +40,10 @@ async fn others_open_the_tables_as_plain_delta() {
     let log = lake.table_dir("r").unwrap().join("_delta_log");
     assert!(!files(&log, ".checkpoint.parquet").is_empty(), "a checkpoint was due");
     let metadata = std::fs::read_to_string(log.join("00000000000000000000.json")).unwrap();
-    assert!(!metadata.contains("setTransactionRetentionDuration"), "transactions are kept for ever");
+    assert!(
+        !metadata.contains("setTransactionRetentionDuration"),
+        "transactions are kept for ever"
+    );
     for (table, rows) in [("r", 2500), ("c", 10)] {
         assert_eq!(count(&lake, table).await, rows);
         let Some(told) = ask_python(&lake.table_dir(table).unwrap()) else { return };

@@ -26,7 +26,8 @@ fn stream(names: &[String], from: i64, count: i64) -> RecordBatch {
     let sites: StringArray = (from..from + count).map(|n| Some(series(n))).collect();
     let times: Vec<i64> = (from..from + count).map(|n| n / SERIES * 60_000_000).collect();
     let times = TimestampMicrosecondArray::from(times).with_timezone("UTC");
-    let values: Float64Array = (from..from + count).map(|n| Some((n * 37 % 2000) as f64 / 10.0)).collect();
+    let values: Float64Array =
+        (from..from + count).map(|n| Some((n * 37 % 2000) as f64 / 10.0)).collect();
     let columns: Vec<Arc<dyn Array>> = vec![Arc::new(sites), Arc::new(times), Arc::new(values)];
     RecordBatch::try_new(readings_schema(), columns).unwrap()
 }
@@ -57,7 +58,8 @@ async fn load(lake: &Arc<Lake>, seconds: u64, pause: Duration) -> (f64, Vec<Dura
                 let batch = stream(&names, from, BATCH_ROWS);
                 let sent = Instant::now();
                 seq += 1;
-                let ack = lake.append("r", batch, by(&format!("p{p}/{seconds}/{pause:?}"), seq)).await;
+                let ack =
+                    lake.append("r", batch, by(&format!("p{p}/{seconds}/{pause:?}"), seq)).await;
                 match ack {
                     Ok(_) => latencies.push(sent.elapsed()),
                     Err(error) if error.is_back_pressure() => {
@@ -88,15 +90,25 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures; run it alone"]
 async fn speed_of_appends() {
-    let dir = tempfile::tempdir_in(std::env::var("LAKE_BENCH_DIR").unwrap_or("/tmp".into())).unwrap();
+    let dir =
+        tempfile::tempdir_in(std::env::var("LAKE_BENCH_DIR").unwrap_or("/tmp".into())).unwrap();
     let lake = Lake::open(LakeOptions::new(dir.path())).await.unwrap();
     lake.ensure_table(readings("r")).await.unwrap();
     let (rate, all) = load(&lake, 8, Duration::ZERO).await;
-    println!("full load: {rate:.0} rows/s, p50 {:?}, p99 {:?}", percentile(&all, 50), percentile(&all, 99));
+    println!(
+        "full load: {rate:.0} rows/s, p50 {:?}, p99 {:?}",
+        percentile(&all, 50),
+        percentile(&all, 99)
+    );
     let per_producer = rate / PRODUCERS as f64 / BATCH_ROWS as f64;
-    let pause = Duration::from_secs_f64(1.0 / (per_producer / 2.0)).saturating_sub(percentile(&all, 50));
+    let pause =
+        Duration::from_secs_f64(1.0 / (per_producer / 2.0)).saturating_sub(percentile(&all, 50));
     let (half, all) = load(&lake, 8, pause).await;
-    println!("half load: {half:.0} rows/s, p50 {:?}, p99 {:?}", percentile(&all, 50), percentile(&all, 99));
+    println!(
+        "half load: {half:.0} rows/s, p50 {:?}, p99 {:?}",
+        percentile(&all, 50),
+        percentile(&all, 99)
+    );
     println!("peak memory {} MiB", rss_mib());
     lake.close().await.unwrap();
 }
@@ -105,7 +117,8 @@ async fn speed_of_appends() {
 #[ignore = "measures; run it alone"]
 async fn speed_of_bulk_and_of_a_point_read() {
     let rows = env("LAKE_BENCH_ROWS", 20_000_000);
-    let dir = tempfile::tempdir_in(std::env::var("LAKE_BENCH_DIR").unwrap_or("/tmp".into())).unwrap();
+    let dir =
+        tempfile::tempdir_in(std::env::var("LAKE_BENCH_DIR").unwrap_or("/tmp".into())).unwrap();
     let lake = open(dir.path()).await;
     lake.ensure_table(readings("r")).await.unwrap();
     let names = names();
@@ -120,7 +133,11 @@ async fn speed_of_bulk_and_of_a_point_read() {
     }
     bulk.commit().await.unwrap();
     let took = started.elapsed();
-    println!("bulk: {rows} rows in {took:?} ({making:?} to make them), {:.0} rows/s, peak memory {} MiB", rows as f64 / took.as_secs_f64(), rss_mib());
+    println!(
+        "bulk: {rows} rows in {took:?} ({making:?} to make them), {:.0} rows/s, peak memory {} MiB",
+        rows as f64 / took.as_secs_f64(),
+        rss_mib()
+    );
     println!("{:?}", lake.stats("r").unwrap());
     point_reads(&lake, "as imported").await;
     let started = Instant::now();
@@ -139,12 +156,19 @@ async fn point_reads(lake: &Arc<Lake>, state: &str) {
         context.deregister_table("t").unwrap();
         context.register_table("t", lake.snapshot("r", None).await.unwrap()).unwrap();
         let series = (i * 7919) % SERIES;
-        let sql = format!("SELECT at, value FROM t WHERE site = 'sensor-{series:06}' ORDER BY at DESC LIMIT 100");
+        let sql = format!(
+            "SELECT at, value FROM t WHERE site = 'sensor-{series:06}' ORDER BY at DESC LIMIT 100"
+        );
         let answer = context.sql(&sql).await.unwrap().collect().await.unwrap();
         assert!(answer.iter().map(RecordBatch::num_rows).sum::<usize>() > 0);
         times.push(started.elapsed());
     }
     let mut warm = times.split_off(10);
     warm.sort();
-    println!("point read, {state}: first {:?}, p50 {:?}, p99 {:?}", times[0], percentile(&warm, 50), percentile(&warm, 99));
+    println!(
+        "point read, {state}: first {:?}, p50 {:?}, p99 {:?}",
+        times[0],
+        percentile(&warm, 50),
+        percentile(&warm, 99)
+    );
 }

@@ -50,7 +50,10 @@ async fn rows_past_their_days_go_and_the_others_stay() {
     }
     let done = lake.maintain("r").await.unwrap();
     assert_eq!(done.rows_expired, 3);
-    assert_eq!(values(&lake, "r", "SELECT value FROM t ORDER BY value").await, ["1.0", "5.0", "10.0"]);
+    assert_eq!(
+        values(&lake, "r", "SELECT value FROM t ORDER BY value").await,
+        ["1.0", "5.0", "10.0"]
+    );
     assert_eq!(lake.stats("r").unwrap().files, 2);
     assert_eq!(lake.maintain("r").await.unwrap().rows_expired, 0);
 }
@@ -145,7 +148,12 @@ async fn a_point_read_prunes_files_row_groups_and_pages() {
     let plan = context.sql(sql).await.unwrap().collect().await.unwrap();
     let plan = arrow::util::pretty::pretty_format_batches(&plan).unwrap().to_string();
     assert!(plan.contains("row_groups_pruned_statistics=4 total → 1 matched"), "{plan}");
-    let answer = values(&lake, "r", "SELECT at, value FROM t WHERE site = 'series-01234' ORDER BY at DESC LIMIT 100").await;
+    let answer = values(
+        &lake,
+        "r",
+        "SELECT at, value FROM t WHERE site = 'series-01234' ORDER BY at DESC LIMIT 100",
+    )
+    .await;
     assert_eq!(answer.len(), 100);
     assert!(answer[0].ends_with(" 399234.0"), "{}", answer[0]);
 }
