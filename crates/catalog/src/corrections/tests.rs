@@ -13,6 +13,9 @@ fn hour(hours: i64) -> DateTime<Utc> {
     crate::records::time(1_700_000_000_000_000) + TimeDelta::hours(hours)
 }
 
+/// Makes a good claim a bad one.
+type Spoil = fn(&mut Claim);
+
 fn principal(user: &str, organisation: &str, permissions: &[&str]) -> Principal {
     Principal {
         user: user.to_owned(),
@@ -64,7 +67,8 @@ async fn a_claim_is_accepted_with_a_reason_and_then_applied() {
         assert_eq!(applied.state, State::Applied, "{}", bed.name);
 
         for one in [claimant(), owner()] {
-            assert_eq!(corrections.list(&one).await.unwrap(), [applied.clone()], "{}", bed.name);
+            let listed = corrections.list(&one).await.unwrap();
+            assert_eq!(listed, std::slice::from_ref(&applied), "{}", bed.name);
         }
         let police = principal("x", "police", &["correct"]);
         assert!(corrections.list(&police).await.unwrap().is_empty(), "{}", bed.name);
@@ -122,7 +126,7 @@ async fn only_the_steps_in_the_table_are_possible_and_only_for_their_parties() {
 async fn claims_that_name_no_row_or_change_nothing_are_refused() {
     let bed = sqlite_bed().await;
     let corrections = open(&bed).await;
-    let bad: [(&str, fn(&mut Claim)); 10] = [
+    let bad: [(&str, Spoil); 10] = [
         ("no dataset", |claim| claim.dataset = "people.none".to_owned()),
         ("no field `salary`", |claim| claim.field = "salary".to_owned()),
         ("part of the key", |claim| claim.field = "id_number".to_owned()),

@@ -16,6 +16,9 @@ fn hour(hours: i64) -> DateTime<Utc> {
     crate::records::time(1_700_000_000_000_000) + TimeDelta::hours(hours)
 }
 
+/// Makes something good bad.
+type Spoil<T> = fn(&mut T);
+
 fn principal(user: &str, organisation: &str, permissions: &[&str]) -> Principal {
     Principal {
         user: user.to_owned(),
@@ -222,7 +225,7 @@ async fn only_the_steps_in_the_table_are_possible_and_only_for_their_parties() {
 async fn what_cannot_be_asked_or_granted_is_refused_with_its_reason() {
     let bed = sqlite_bed().await;
     let sharing = open(&bed).await;
-    let asks: [(&str, fn(&mut Ask)); 10] = [
+    let asks: [(&str, Spoil<Ask>); 10] = [
         ("no dataset", |ask| ask.dataset = "people.none".to_owned()),
         ("is not shared", |ask| ask.dataset = "police.case".to_owned()),
         ("at least one field", |ask| ask.fields.clear()),
@@ -247,7 +250,7 @@ async fn what_cannot_be_asked_or_granted_is_refused_with_its_reason() {
     assert!(sharing.request(&asker(), not_boolean, hour(0)).await.is_err());
 
     let id = sharing.request(&asker(), ask(), hour(0)).await.unwrap().id;
-    let terms: [(&str, fn(&mut Terms)); 5] = [
+    let terms: [(&str, Spoil<Terms>); 5] = [
         ("was not asked for", |terms| terms.fields = Some(vec!["id_number".to_owned()])),
         ("not granted", |terms| {
             terms.masks = [("id_number".to_owned(), Mask::Token)].into();
