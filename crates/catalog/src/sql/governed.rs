@@ -89,10 +89,14 @@ impl GovernedTable {
         index.is_ok_and(|index| self.columns[index].mask.is_none())
     }
 
-    /// A user's filter that may run below the barrier, to prune files by: a comparison of an
-    /// unmasked column with literals. It cannot fail, so it cannot tell of a row that it met.
+    /// A user's filter that may run below the barrier, to prune files by: comparisons of unmasked
+    /// columns with literals. They cannot fail, so they cannot tell of a row that they met.
     fn prunes(&self, filter: &Expr) -> bool {
         match filter {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
+                self.prunes(left) && self.prunes(right)
+            }
+            Expr::Not(inner) => self.prunes(inner),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
                 matches!(
                     op,

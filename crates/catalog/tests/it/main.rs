@@ -2,6 +2,7 @@
 //! plain SQL over rows that were filtered and masked beforehand.
 
 mod attacks;
+mod beneath;
 mod cells;
 mod golden;
 mod limits;
