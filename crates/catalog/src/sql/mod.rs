@@ -40,6 +40,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::prelude::SessionConfig;
 use pack::Pack;
 
@@ -99,7 +100,7 @@ pub struct Catalog {
     source: Arc<dyn Source>,
     options: CatalogOptions,
     functions: Functions,
-    /// What every query's state is made from: functions, optimisers, settings. No tables.
+    /// What every query's state is made from: optimisers and settings. No tables.
     base: SessionState,
     admission: Admission,
     memory: Arc<ProcessMemory>,
@@ -115,7 +116,7 @@ impl Catalog {
             return Err(OpenError::ShortSecret(options.secret.len()));
         }
         let functions = Functions::new();
-        let base = base_state(&functions, &options.limits)?;
+        let base = base_state(&options.limits)?;
         let admission = Admission::new(&options.limits);
         let memory = ProcessMemory::new(options.limits.process_memory_bytes_max);
         Ok(Arc::new(Self { pack, source, options, functions, base, admission, memory }))
@@ -191,7 +192,9 @@ pub enum OpenError {
     Engine(#[from] datafusion::error::DataFusionError),
 }
 
-fn base_state(functions: &Functions, limits: &Limits) -> Result<SessionState, OpenError> {
+/// A state to optimise and run plans in. Names are planned elsewhere, so it knows no table and of
+/// the functions only the one that the optimiser itself puts in (for `DISTINCT ON`).
+fn base_state(limits: &Limits) -> Result<SessionState, OpenError> {
     let mut config = SessionConfig::new()
         .with_target_partitions(limits.partitions.max(1))
         .with_information_schema(false)
@@ -204,24 +207,7 @@ fn base_state(functions: &Functions, limits: &Limits) -> Result<SessionState, Op
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
-        .with_expr_planners(functions.planners.clone())
-        .with_scalar_functions(distinct(functions.scalar.values().cloned()))
-        .with_aggregate_functions(distinct(functions.aggregate.values().cloned()))
-        .with_window_functions(distinct(functions.window.values().cloned()))
+        .with_aggregate_functions(vec![first_value_udaf()])
         .build();
     Ok(state)
-}
-
-/// Each function once: the map has one entry for each of its names.
-fn distinct<T>(functions: impl Iterator<Item = T>) -> Vec<T>
-where
-    T: PartialEq,
-{
-    let mut once: Vec<T> = Vec::new();
-    for function in functions {
-        if !once.contains(&function) {
-            once.push(function);
-        }
-    }
-    once
 }
