@@ -58,7 +58,7 @@ pub(super) fn field(raw: &Field, mask: Option<&Mask>) -> Field {
 
 /// The value as its reader sees it. A mask that does not fit the type shows nothing.
 pub(super) fn expression(raw: &Field, column: Expr, mask: &Mask, key: &TokenKey) -> Result<Expr> {
-    let nothing = || ScalarValue::try_from(raw.data_type()).map(|null| lit(null));
+    let nothing = || ScalarValue::try_from(raw.data_type()).map(lit);
     match (mask, raw.data_type()) {
         (Mask::Redact, _) => nothing(),
         (Mask::YearOnly, DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)) => {
