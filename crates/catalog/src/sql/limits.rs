@@ -11,6 +11,8 @@ pub struct Limits {
     pub query_memory_bytes_max: usize,
     /// All queries together.
     pub process_memory_bytes_max: usize,
+    /// Disk that all queries together may spill to.
+    pub spill_bytes_max: u64,
     pub output_rows_max: u64,
     pub output_bytes_max: u64,
     /// From admission to the last row taken.
@@ -33,6 +35,7 @@ impl Default for Limits {
             plan_depth_max: 100,
             query_memory_bytes_max: 512 * MIB,
             process_memory_bytes_max: 2_048 * MIB,
+            spill_bytes_max: 20 << 30,
             output_rows_max: 5_000_000,
             output_bytes_max: 1 << 30,
             time_max: Duration::from_secs(60),

@@ -203,7 +203,9 @@ fn base_state(limits: &Limits) -> Result<SessionState, OpenError> {
     // A user's filter may prune files below the barrier; it must not choose rows there.
     options.execution.parquet.pushdown_filters = false;
     options.sql_parser.map_string_types_to_utf8view = false;
-    let runtime = RuntimeEnvBuilder::new().build_arc()?;
+    let runtime = RuntimeEnvBuilder::new()
+        .with_max_temp_directory_size(limits.spill_bytes_max)
+        .build_arc()?;
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)

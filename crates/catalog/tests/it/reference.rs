@@ -211,14 +211,18 @@ async fn governed(catalog: &Catalog, sql: &str) -> Result<Vec<String>, String> {
     batches.map(|batches| text(&batches)).map_err(|error| format!("{error:?}"))
 }
 
+/// `PROPTEST_CASES` makes a long run of it.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
+    ProptestConfig { cases: cases.unwrap_or(PLANS), ..ProptestConfig::default() }
+}
+
 #[test]
 fn a_governed_answer_is_the_plain_answer_over_filtered_rows() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
-    let config = ProptestConfig { cases: cases.unwrap_or(PLANS), ..ProptestConfig::default() };
     let pack = test_pack();
-    proptest!(config, |(rows in prop::collection::vec(row(), 0..14), sql in statement())| {
+    proptest!(config(), |(rows in prop::collection::vec(row(), 0..14), sql in statement())| {
         let stored = Rows([(FACT.to_owned(), batch(&pack, &rows))].into());
         let catalog = catalog_with(pack.clone(), stored, options());
         let expected = runtime.block_on(plain(&pack, &rows, &sql));
@@ -289,8 +293,7 @@ fn no_text_makes_the_sql_face_panic() {
     ]);
     let words = prop::collection::vec(word, 0..30).prop_map(|words| words.join(" "));
     let texts = prop_oneof![3 => words, 1 => any::<String>()];
-    let config = ProptestConfig { cases: PLANS, ..ProptestConfig::default() };
-    proptest!(config, |(sql in texts)| {
+    proptest!(config(), |(sql in texts)| {
         let answer = runtime.block_on(ask(&catalog, &session("admin"), &sql));
         if let Err(catalog::SqlError::Internal { code, .. }) = &answer {
             prop_assert_ne!(*code, "panic", "{}", sql);
