@@ -125,9 +125,13 @@ class Server:
 def answer(request):
     try:
         with urllib.request.urlopen(request, timeout=60) as response:
-            return response.status, dict(response.headers), response.read()
+            return response.status, lower(response.headers), response.read()
     except urllib.error.HTTPError as refusal:
-        return refusal.code, dict(refusal.headers), refusal.read()
+        return refusal.code, lower(refusal.headers), refusal.read()
+
+
+def lower(headers):
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def serve(data, log):

@@ -16,8 +16,8 @@ def test_three_forms_of_one_answer(city):
     status, headers, body = city.post("/api/sql", QUESTION, "lin", "application/json")
     assert status == 200 and headers["content-type"].startswith("application/json"), body
     answer = json.loads(body)
-    rows = answer["rows"] if isinstance(answer, dict) else answer
-    from_json = [[row["site"], str(row["n"])] for row in rows]
+    assert answer["row_count"] == len(answer["rows"])
+    from_json = [[row["site"], str(row["n"])] for row in answer["rows"]]
 
     status, _, body = city.post("/api/sql", QUESTION, "lin", "application/vnd.apache.arrow.stream")
     assert status == 200
