@@ -149,26 +149,35 @@ async fn speed_of_bulk_and_of_a_point_read() {
 
 async fn point_reads(lake: &Arc<Lake>, state: &str) {
     let context = SessionContext::new();
-    let mut times = Vec::new();
+    let (mut planning, mut reading) = (Vec::new(), Vec::new());
+    let sql = |i: i64| {
+        let series = (i * 7919) % SERIES;
+        format!(
+            "SELECT at, value FROM t WHERE site = 'sensor-{series:06}' ORDER BY at DESC LIMIT 100"
+        )
+    };
     for i in 0..60_i64 {
         let started = Instant::now();
         // Resolved and planned anew, as each query of a city would be.
         context.deregister_table("t").unwrap();
         context.register_table("t", lake.snapshot("r", None).await.unwrap()).unwrap();
-        let series = (i * 7919) % SERIES;
-        let sql = format!(
-            "SELECT at, value FROM t WHERE site = 'sensor-{series:06}' ORDER BY at DESC LIMIT 100"
-        );
-        let answer = context.sql(&sql).await.unwrap().collect().await.unwrap();
+        let plan = context.sql(&sql(i)).await.unwrap().create_physical_plan().await.unwrap();
+        planning.push(started.elapsed());
+        let answer = datafusion::physical_plan::collect(plan, context.task_ctx()).await.unwrap();
         assert!(answer.iter().map(RecordBatch::num_rows).sum::<usize>() > 0);
-        times.push(started.elapsed());
+        reading.push(started.elapsed());
     }
-    let mut warm = times.split_off(10);
+    let first = reading[0];
+    let mut warm = reading.split_off(10);
     warm.sort();
+    planning.sort();
     println!(
-        "point read, {state}: first {:?}, p50 {:?}, p99 {:?}",
-        times[0],
+        "point read, {state}: first {first:?}, p50 {:?} (planned after {:?}), p99 {:?}",
         percentile(&warm, 50),
+        percentile(&planning, 50),
         percentile(&warm, 99)
     );
+    let analyze = format!("EXPLAIN ANALYZE {}", sql(77));
+    let plan = context.sql(&analyze).await.unwrap().collect().await.unwrap();
+    println!("{}", arrow::util::pretty::pretty_format_batches(&plan).unwrap());
 }
