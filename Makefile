@@ -28,7 +28,7 @@ build: ## the shujin program, with the profile that the tests use
 demo: build ## make a demonstration city and serve it
 	"$(TARGET)/debug/shujin" demo --data "$(DATA)"
 
-test: tidy test-rust ## everything that must hold
+test: tidy test-rust test-whole ## everything that must hold
 
 tidy: ## the shape of the source tree
 	scripts/setup build
@@ -38,7 +38,7 @@ test-rust: ## unit and integration tests of every crate
 	scripts/setup build test
 	$(CARGO) test --workspace --lib --bins --tests --locked
 
-test-whole: ## the program as its users meet it: command line, psql, Python, HTTP (not yet part of test)
+test-whole: ## the program as its users meet it: command line, psql, Python, HTTP
 	scripts/setup build test
 	$(CARGO) build -p shujin --locked
 	SHUJIN="$(TARGET)/debug/shujin" "$(TARGET)/venv/bin/python" -m pytest tests/whole
