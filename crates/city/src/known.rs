@@ -67,10 +67,6 @@ impl Known {
         Self { key, rows: HashMap::default() }
     }
 
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
     pub fn is_full(&self) -> bool {
         self.rows.len() >= KNOWN_ROWS_MAX
     }

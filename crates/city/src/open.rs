@@ -11,9 +11,8 @@ use catalog::audit::{Audit, Event, Head};
 use catalog::corrections::Corrections;
 use catalog::scenario::Scenarios;
 use catalog::sharing::Sharing;
-use catalog::sql::LoggedEvents;
 use catalog::statistics::Statistics;
-use catalog::usage::{UsageLog, UsageLogOptions};
+use catalog::usage::{UsageLog, UsageLogOptions, UsageSink};
 use catalog::{Answer, Catalog, CatalogOptions, Limits, Session, Source, Surface};
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
@@ -62,6 +61,7 @@ pub struct City {
     corrections: Arc<Corrections>,
     scenarios: Arc<Scenarios>,
     usage: UsageLog,
+    usage_sink: Arc<dyn UsageSink>,
     stores: Arc<Stores>,
     catalog: Arc<Catalog>,
     import_turns: Mutex<BTreeMap<String, Arc<AsyncMutex<()>>>>,
@@ -124,7 +124,7 @@ impl City {
                 limits: options.limits.clone().unwrap_or_default(),
                 grants: sharing.clone(),
                 overlays: scenarios.clone(),
-                events: Arc::new(LoggedEvents),
+                events: Arc::new(audit.clone()),
             },
         )?;
         let city = Self {
@@ -138,6 +138,7 @@ impl City {
             sharing,
             corrections,
             scenarios,
+            usage_sink: Arc::new(usage.clone()),
             usage,
             stores,
             catalog,
@@ -252,7 +253,7 @@ impl City {
         sql: &str,
         params: &[ScalarValue],
     ) -> Result<Answer, CityError> {
-        Ok(self.catalog.query(session, sql, params).await?)
+        Ok(catalog::usage::query(&self.catalog, session, sql, params, &self.usage_sink).await?)
     }
 
     /// A dataset's rows, ungoverned.
@@ -338,6 +339,7 @@ impl City {
 
     /// Writes what is still in memory and lets go of the folder.
     pub async fn close(self) -> Result<(), CityError> {
+        self.sharing.expire_due(Utc::now()).await?;
         self.usage.flush().await;
         self.audit.flush().await?;
         self.folder.write_anchor(&self.audit.head().await?.to_string())?;

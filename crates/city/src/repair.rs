@@ -75,7 +75,7 @@ impl City {
         let contract = self.contract(&row.dataset)?.clone();
         self.refuse_doubling(&row, &contract)?;
         let scratch = self.dir().join(format!("repair-{}", uuid::Uuid::now_v7()));
-        let (text, format) = corrected(&row, corrections)?;
+        let (text, format) = corrected(&row, &contract, corrections)?;
         fs::write(&scratch, text).map_err(|error| CityError::io(&scratch, error))?;
         let request = ImportRequest {
             dataset: row.dataset.clone(),
@@ -167,11 +167,12 @@ fn crs(name: &str) -> Result<Crs, CityError> {
 /// The row's record as a small file of its own, with the corrections in it.
 fn corrected(
     row: &Rejected,
+    contract: &Contract,
     corrections: &[(String, String)],
 ) -> Result<(Vec<u8>, Format), CityError> {
     match row.raw.trim_start().starts_with('{') {
         true => Ok((corrected_object(row, corrections)?, Format::JsonLines)),
-        false => Ok((corrected_record(row, corrections)?, Format::Csv)),
+        false => Ok((corrected_record(row, contract, corrections)?, Format::Csv)),
     }
 }
 
@@ -193,6 +194,7 @@ fn corrected_object(
 
 fn corrected_record(
     row: &Rejected,
+    contract: &Contract,
     corrections: &[(String, String)],
 ) -> Result<Vec<u8>, CityError> {
     let columns: Vec<String> = serde_json::from_str(&row.columns)
@@ -205,7 +207,7 @@ fn corrected_record(
         ))
     })?;
     for (name, text) in corrections {
-        let at = columns.iter().position(|column| column == name).ok_or_else(|| {
+        let at = column_of(contract, &columns, name).ok_or_else(|| {
             CityError::Invalid(format!("no column `{name}`; the file has {}", columns.join(", ")))
         })?;
         cells[at].clone_from(text);
@@ -215,6 +217,17 @@ fn corrected_record(
     writer.write_record(&columns).map_err(failed)?;
     writer.write_record(&cells).map_err(failed)?;
     writer.into_inner().map_err(|error| CityError::Invalid(error.to_string()))
+}
+
+/// The file's column of that name, or else the one that fills the field of that name.
+fn column_of(contract: &Contract, columns: &[String], name: &str) -> Option<usize> {
+    let at = |wanted: &str| columns.iter().position(|column| column.trim() == wanted);
+    let field = || {
+        let field = contract.field(name)?;
+        let names = field.aliases.iter().chain([&field.title.zh, &field.title.en]);
+        names.into_iter().find_map(|alias| at(alias))
+    };
+    at(name).or_else(field)
 }
 
 fn cut(raw: &str, cells: usize) -> Option<Vec<String>> {
@@ -255,7 +268,8 @@ mod tests {
     }
 
     fn fix(row: &Rejected, name: &str, text: &str) -> Result<String, String> {
-        corrected(row, &[(name.into(), text.into())])
+        let contract = crate::quarantine::contract("data");
+        corrected(row, &contract, &[(name.into(), text.into())])
             .map(|(bytes, _)| String::from_utf8(bytes).unwrap())
             .map_err(|error| error.to_string())
     }
@@ -269,9 +283,15 @@ mod tests {
     }
 
     #[test]
+    fn a_field_finds_its_column_by_its_chinese_name() {
+        let row = row("a.csv,x", r#"["文件","行号"]"#);
+        assert_eq!(fix(&row, "line", "12").unwrap(), "文件,行号\na.csv,12\n");
+    }
+
+    #[test]
     fn a_field_of_an_object_is_replaced() {
         let row = row(r#"{"site":"草堂寺","pm25":-3}"#, "");
-        assert_eq!(fix(&row, "pm25", "3").unwrap(), "{\"site\":\"草堂寺\",\"pm25\":\"3\"}\n");
+        assert_eq!(fix(&row, "pm25", "3").unwrap(), "{\"pm25\":\"3\",\"site\":\"草堂寺\"}\n");
     }
 
     #[test]

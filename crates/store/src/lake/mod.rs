@@ -24,6 +24,7 @@ mod data;
 mod delta;
 mod error;
 pub mod faults;
+mod footers;
 mod frame;
 mod hot;
 pub mod io;

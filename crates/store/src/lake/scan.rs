@@ -42,6 +42,7 @@ use object_store::path::Path;
 
 use super::data::DataFile;
 use super::error::LakeError;
+use super::footers::FooterReaders;
 use super::hot::{TableState, taken_by};
 use super::shadow::ShadowExec;
 use super::stats::FileStats;
@@ -182,6 +183,7 @@ impl LakeTable {
         runtime.register_object_store(self.files.url.as_ref(), self.files.store.clone());
         let cache = runtime.cache_manager.get_file_metadata_cache();
         let reader = CachedParquetFileReaderFactory::new(self.files.store.clone(), cache);
+        let reader = FooterReaders(reader);
         let mut source = ParquetSource::new(self.stored().clone())
             .with_parquet_file_reader_factory(Arc::new(reader))
             .with_metadata_size_hint(FOOTER_BYTES_HINT)
