@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(message, "Expected: an expression, found: FROM");
         let position = position.expect("the place is there");
         assert_eq!(position, Position { line: 2, column: 3 });
-        assert_eq!(position.offset_chars("select 成都,\n  from x"), 13);
+        assert_eq!(position.offset_chars("select 成都,\n  from x"), 14);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub const HTTP_REQUESTS_MAX: usize = 512;
 pub const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
 /// Time to the first byte of an answer; the body of a query has the statement's deadline.
 pub const HTTP_SECONDS_MAX: u64 = 310;
+/// The same for a file that is imported and for a backup.
+pub const HTTP_LONG_SECONDS_MAX: u64 = 3_600;
 /// Rows of one answer over HTTP; the engine's own limits may be tighter.
 pub const HTTP_ROWS_MAX: u64 = 5_000_000;
 /// Bytes of one answer over HTTP.

@@ -63,7 +63,11 @@ pub fn load(tls: &PgTls, address: SocketAddr, alpn: &[&[u8]]) -> Result<Tls, Tls
     }
     let key = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| unreadable("the private key", key, &error))?;
-    let mut config = ServerConfig::builder()
+    // Two providers are compiled in, for different dependencies: this face names its own.
+    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError::Unusable { reason: error.to_string() })?
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| TlsError::Unusable { reason: error.to_string() })?;

@@ -9,6 +9,7 @@
 
 mod corrections;
 mod datasets;
+mod feed;
 mod input;
 pub mod openapi;
 mod problem;
@@ -37,7 +38,8 @@ use self::input::Who;
 use crate::backend::Backend;
 use crate::fault::{Code, Fault};
 use crate::limits::{
-    HTTP_BODY_BYTES_MAX, HTTP_REQUESTS_MAX, HTTP_SECONDS_MAX, SHUTDOWN_SECONDS_MAX, seconds,
+    HTTP_BODY_BYTES_MAX, HTTP_LONG_SECONDS_MAX, HTTP_REQUESTS_MAX, HTTP_SECONDS_MAX,
+    SHUTDOWN_SECONDS_MAX, seconds,
 };
 
 /// What all handlers share.
@@ -82,6 +84,8 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/datasets", get(datasets::list))
         .route("/datasets/{id}", get(datasets::page))
         .route("/datasets/{id}/quality", get(datasets::quality).post(datasets::check_quality))
+        .route("/datasets/{id}/import", post(feed::import).layer(DefaultBodyLimit::disable()))
+        .route("/backup", post(feed::backup))
         .route("/dcat", get(datasets::dcat))
         .route("/sharing-requests", get(sharing::list).post(sharing::create))
         .route("/sharing-requests/{id}/grant", post(sharing::grant))
@@ -142,7 +146,10 @@ async fn guard(State(http): State<Arc<Http>>, request: Request, next: Next) -> R
     };
     let path = request.uri().path().to_owned();
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let response = match tokio::time::timeout(seconds(HTTP_SECONDS_MAX), answered).await {
+    // Files of gigabytes take their time; a client that goes away still ends them.
+    let long = path.ends_with("/import") || path == "/api/backup";
+    let time_max = seconds(if long { HTTP_LONG_SECONDS_MAX } else { HTTP_SECONDS_MAX });
+    let response = match tokio::time::timeout(time_max, answered).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
             http.counters.panics.fetch_add(1, Ordering::Relaxed);

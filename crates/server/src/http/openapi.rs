@@ -6,7 +6,7 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{corrections, datasets, scenarios, sharing, sql, steward};
+use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -38,6 +38,8 @@ use super::{corrections, datasets, scenarios, sharing, sql, steward};
         scenarios::create,
         scenarios::change,
         scenarios::delete,
+        feed::import,
+        feed::backup,
         steward::quarantine,
         steward::repair,
         steward::dismiss,

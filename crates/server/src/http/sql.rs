@@ -184,8 +184,10 @@ fn parameters(given: &[Value], wanted: &[Option<DataType>]) -> Result<Vec<Scalar
 }
 
 async fn respond(answer: Answer, format: Format) -> Result<Response, Fault> {
-    let Answer { id, schema, mut rows } = answer;
-    // The first batch decides whether this is an answer or a problem.
+    let Answer { id, schema, rows } = answer;
+    // The first batch decides whether this is an answer or a problem. Where there is none, the
+    // ended stream is asked once more below.
+    let mut rows = rows.fuse();
     let first = rows.next().await.transpose()?;
     let rows: Rows = Box::pin(stream::iter(first.map(Ok)).chain(rows));
     let parts = stream::try_unfold(Encoding::new(schema, format, rows), Encoding::next);

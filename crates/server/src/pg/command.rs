@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn settings_are_set_in_all_their_forms() {
         assert_eq!(one("SET statement_timeout = 1500"), set("statement_timeout", Some("1500")));
-        assert_eq!(one("set timezone to 'Asia/Shanghai'"), set("timezone", Some("Asia/Shanghai")));
+        assert_eq!(one("set timezone to 'Asia/Shanghai'"), set("TIMEZONE", Some("Asia/Shanghai")));
         assert_eq!(one("SET TIME ZONE 'UTC'"), set("TimeZone", Some("UTC")));
         assert_eq!(one("SET TIME ZONE LOCAL"), set("TimeZone", None));
         assert_eq!(one("SET extra_float_digits = DEFAULT"), set("extra_float_digits", None));

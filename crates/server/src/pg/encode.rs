@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
 use arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch};
 use arrow_pg::encoder::encode_value;
@@ -19,6 +19,10 @@ use super::errors::plain;
 use super::meta::names::type_len;
 use crate::backend::Rows;
 use crate::fault::Fault;
+
+/// A value that does not fit its wire type is an error, never a null.
+const WHOLE: CastOptions<'_> =
+    CastOptions { safe: false, format_options: arrow::util::display::FormatOptions::new() };
 
 /// The columns of an answer as its client will get them.
 #[derive(Debug, Clone)]
@@ -83,7 +87,7 @@ impl Shape {
         let columns = columns
             .map(|(column, field)| match column.data_type() == field.data_type() {
                 true => Ok(column.clone()),
-                false => cast(column, field.data_type()),
+                false => cast_with_options(column, field.data_type(), &WHOLE),
             })
             .collect::<Result<Vec<ArrayRef>, _>>()
             .map_err(Fault::internal)?;
@@ -192,6 +196,8 @@ fn wire_type(data_type: &DataType, zone: &str) -> DataType {
         }
         DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
         DataType::Duration(_) => DataType::Interval(IntervalUnit::MonthDayNano),
+        // Counts and row numbers, which are `bigint` in PostgreSQL.
+        DataType::UInt64 => DataType::Int64,
         DataType::Float16 => DataType::Float32,
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
             DataType::Decimal128(*precision, *scale)

@@ -12,8 +12,6 @@ use registry::scram::{ITERATIONS, Verifier};
 
 /// The one mechanism on offer.
 pub const MECHANISM: &str = "SCRAM-SHA-256";
-/// Rounds told to clients whose user does not exist: those that real users have.
-pub const ITERATIONS_DEFAULT: u32 = registry::scram::ITERATIONS;
 const SALT_BYTES: usize = 16;
 
 /// Why an exchange ended without a login.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::{
     BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
@@ -30,6 +30,8 @@ const SITES: [&str; 3] = ["草堂寺", "Shahepu", "US Post"];
 #[derive(Debug, Default)]
 pub struct Small {
     pub epoch: AtomicU64,
+    /// Nobody may log in or go on.
+    pub disabled: AtomicBool,
 }
 
 fn utc() -> DataType {
@@ -209,7 +211,8 @@ impl Backend for Small {
     }
 
     async fn principal(&self, user: &str) -> Result<Option<Arc<Principal>>, Fault> {
-        Ok(principal(user))
+        let enabled = !self.disabled.load(Ordering::Relaxed);
+        Ok(principal(user).filter(|_| enabled))
     }
 
     async fn query(

@@ -1,5 +1,6 @@
 //! Turns clients' catalogue queries into what the planner takes, and checks their functions.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
@@ -9,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 
@@ -21,7 +23,8 @@ static COMPATIBILITY: LazyLock<PostgresCompatibilityParser> =
 
 /// Reads a catalogue query as the planner wants it.
 pub fn rewrite(sql: &str, directory: &Directory) -> Result<Statement, Fault> {
-    let sql = with_numbers(sql, directory)?;
+    let numbered = with_numbers(sql, directory)?;
+    let sql = with_look_ups(&numbered)?;
     let mut statements = COMPATIBILITY.parse(&sql).map_err(syntax)?;
     if statements.len() != 1 {
         let reason = format!("one statement is wanted, not {}", statements.len());
@@ -77,6 +80,19 @@ fn with_numbers(sql: &str, directory: &Directory) -> Result<String, Fault> {
         rest = &after[end..];
     }
     Ok(text)
+}
+
+/// Turns `CAST(… AS regclass)` into look-ups. This writes the statement anew, after which none of
+/// the queries known token by token would be known: none of them holds such a cast.
+fn with_look_ups(sql: &str) -> Result<Cow<'_, str>, Fault> {
+    let lower = sql.to_ascii_lowercase();
+    if !["as regclass", "as pg_catalog.regclass"].iter().any(|cast| lower.contains(cast)) {
+        return Ok(Cow::Borrowed(sql));
+    }
+    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).map_err(syntax)?;
+    let _ = VisitMut::visit(&mut statements, &mut RegclassCasts);
+    let texts: Vec<_> = statements.iter().map(ToString::to_string).collect();
+    Ok(Cow::Owned(texts.join("; ")))
 }
 
 /// How many tokens `::regclass` or `::pg_catalog.regclass` takes at the start of `tokens`.
@@ -145,15 +161,18 @@ impl VisitorMut for Forms {
                     **pattern = call("replace", arguments);
                 }
             }
-            // Scalar subqueries inside a CASE look up defaults, sequences and the like, which
-            // datasets do not have.
-            Expr::Case { conditions, else_result, .. } => {
-                let results = conditions.iter_mut().map(|when| &mut when.result);
-                for result in results.chain(else_result.as_deref_mut()) {
-                    if matches!(result, Expr::Subquery(_)) {
-                        *result = Expr::Value(Value::Null.with_empty_span());
-                    }
-                }
+            // Subqueries inside a CASE look up defaults, sequences and collations, which datasets
+            // do not have.
+            Expr::Case { .. } => {
+                let _ = VisitMut::visit(expr, &mut NoSubqueries);
+            }
+            // An array of what a subquery finds: members of roles, roles of row policies. There
+            // are none of either.
+            Expr::Function(function)
+                if named(function, "array")
+                    && matches!(function.args, FunctionArguments::Subquery(_)) =>
+            {
+                *expr = call("string_to_array", vec![text(String::new()), text(",".to_owned())]);
             }
             _ => {}
         }
@@ -163,6 +182,20 @@ impl VisitorMut for Forms {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Some(better) = expanded(expr) {
             *expr = better;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Puts null for scalar subqueries.
+struct NoSubqueries;
+
+impl VisitorMut for NoSubqueries {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if matches!(expr, Expr::Subquery(_)) {
+            *expr = Expr::Value(Value::Null.with_empty_span());
         }
         ControlFlow::Continue(())
     }
