@@ -1,0 +1,357 @@
+//! The command line's grammar. What a flag means is said here once; the help is made from it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Shujin 蜀锦: an operating platform for a city's government.
+#[derive(Debug, Parser)]
+#[command(name = "shujin", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a city pack: every mistake with its file, line and column.
+    Check { pack: PathBuf },
+    /// Make a city if the folder holds none, with logins to try it, and serve it on loopback.
+    Demo(DemoArgs),
+    /// Serve a city.
+    Serve(ServeArgs),
+    /// Take a file into a dataset: each row is taken, unchanged or in quarantine.
+    Import(ImportArgs),
+    /// Ask a question in SQL, under the rules that hold for the user who asks.
+    Sql(SqlArgs),
+    /// Rows that were not taken: list, correct, dismiss.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// Users of the city.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Sharing: requests for a dataset, and the owner's answers.
+    #[command(subcommand)]
+    Grant(GrantCommand),
+    /// API tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// The audit.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Seal, compact, drop what has outlived its retention, vacuum.
+    Maintain {
+        #[command(flatten)]
+        data: DataArgs,
+        /// One dataset; all where none is named.
+        dataset: Option<String>,
+    },
+    /// Copy a city, running or not, into a new folder.
+    Backup {
+        #[command(flatten)]
+        data: DataArgs,
+        /// A folder that does not exist yet.
+        to: PathBuf,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Make a city's folder from a backup, after checking every file of it.
+    Restore {
+        /// The backup.
+        from: PathBuf,
+        /// A folder that does not exist yet.
+        #[arg(long)]
+        data: PathBuf,
+        /// Where the records go, for a city whose records are in PostgreSQL.
+        #[arg(long)]
+        records: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DataArgs {
+    /// The city's data folder.
+    #[arg(long, env = "SHUJIN_DATA", default_value = "city-data")]
+    pub data: PathBuf,
+    /// Where the records are: a PostgreSQL URL; by default SQLite in the data folder.
+    #[arg(long, env = "SHUJIN_RECORDS")]
+    pub records: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ServerArgs {
+    /// Go through a running server instead of opening the folder.
+    #[arg(long, env = "SHUJIN_SERVER")]
+    pub server: Option<String>,
+    /// The token to show that server.
+    #[arg(long, env = "SHUJIN_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct FaceArgs {
+    /// HTTP address.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// PostgreSQL wire address.
+    #[arg(long, default_value = "127.0.0.1:5433")]
+    pub pg: SocketAddr,
+    /// Certificate chain (PEM) of the PostgreSQL face; with it every connection must use TLS.
+    #[arg(long, requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of that certificate.
+    #[arg(long, requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[arg(long, default_value = "packs/chengdu")]
+    pub pack: PathBuf,
+    /// Residents to make up.
+    #[arg(long, default_value_t = 20_000)]
+    pub people: u32,
+    /// The same seed makes the same city.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// A folder with the real files; they are imported instead of made up where they are there.
+    #[arg(long, env = "CITY_DATA")]
+    pub city_data: Option<PathBuf>,
+    #[command(flatten)]
+    pub faces: FaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// The pack of a city that is made now; one that is there knows its own.
+    #[arg(long)]
+    pub pack: Option<PathBuf>,
+    #[command(flatten)]
+    pub faces: FaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// The pack of a city that is made now.
+    #[arg(long, default_value = "packs/chengdu")]
+    pub pack: PathBuf,
+    /// The dataset, e.g. `air.pm25`.
+    pub dataset: String,
+    /// CSV (plain or .gz), Parquet, GeoParquet, GeoJSON, JSON lines or .xlsx.
+    pub file: PathBuf,
+    /// Text encoding; found out by itself where it can be.
+    #[arg(long)]
+    pub encoding: Option<String>,
+    /// The file's coordinates.
+    #[arg(long, value_enum)]
+    pub crs: Option<CrsArg>,
+    /// A text that means “no value”; may be given several times.
+    #[arg(long = "null")]
+    pub nulls: Vec<String>,
+    /// Column separator of a CSV file.
+    #[arg(long)]
+    pub separator: Option<char>,
+    /// Sheet of an Excel file, by name; the first where none is named.
+    #[arg(long)]
+    pub sheet: Option<String>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum CrsArg {
+    Wgs84,
+    Gcj02,
+    Bd09,
+    Cgcs2000,
+}
+
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    #[command(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Who asks.
+    #[arg(long = "as", default_value = city::OPERATOR)]
+    pub user: String,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// The moment asked about, RFC 3339 (`2024-01-31T00:00:00+08:00`); now where none is given.
+    #[arg(long)]
+    pub as_of: Option<String>,
+    /// A scenario's name.
+    #[arg(long)]
+    pub scenario: Option<String>,
+    /// Where a Parquet answer goes.
+    #[arg(long, required_if_eq("format", "parquet"))]
+    pub out: Option<PathBuf>,
+    /// Also print which fields of which datasets the answer came from.
+    #[arg(long)]
+    pub lineage: bool,
+    pub sql: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Csv,
+    Json,
+    Parquet,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// Rows waiting for a correction.
+    List {
+        #[command(flatten)]
+        data: DataArgs,
+        /// One dataset; all where none is named.
+        dataset: Option<String>,
+    },
+    /// Correct a row's fields and take it again.
+    Repair {
+        #[command(flatten)]
+        data: DataArgs,
+        id: String,
+        /// `field=value`, in the forms that import reads; may be given several times.
+        #[arg(long = "set", required = true)]
+        set: Vec<String>,
+    },
+    /// Close a row that will not be corrected.
+    Dismiss {
+        #[command(flatten)]
+        data: DataArgs,
+        id: String,
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a user. A password is read from standard input if `--password` is given.
+    Add {
+        #[command(flatten)]
+        data: DataArgs,
+        name: String,
+        /// Organisation id in the pack.
+        #[arg(long)]
+        organisation: String,
+        /// Role id in the pack; may be given several times.
+        #[arg(long = "role", required = true)]
+        roles: Vec<String>,
+        /// Area code the user answers for; may be given several times.
+        #[arg(long = "area")]
+        areas: Vec<String>,
+        /// Read a password for the PostgreSQL face from standard input.
+        #[arg(long)]
+        password: bool,
+    },
+    List {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GrantCommand {
+    /// Ask for a dataset.
+    Request {
+        #[command(flatten)]
+        data: DataArgs,
+        dataset: String,
+        #[arg(long = "as")]
+        user: String,
+        #[arg(long)]
+        purpose: String,
+        #[arg(long)]
+        legal_ground: String,
+        /// Fields asked for; all where none is named.
+        #[arg(long = "field")]
+        fields: Vec<String>,
+        /// Rows asked for, as a SQL condition.
+        #[arg(long)]
+        rows: Option<String>,
+        /// For how long.
+        #[arg(long, default_value_t = 365)]
+        days: u32,
+    },
+    /// The requests that a user's organisation made or decides about.
+    List {
+        #[command(flatten)]
+        data: DataArgs,
+        #[arg(long = "as")]
+        user: String,
+    },
+    /// Grant a request, as its owner.
+    Approve {
+        #[command(flatten)]
+        data: DataArgs,
+        id: String,
+        #[arg(long = "as")]
+        user: String,
+        /// Rows granted, as a SQL condition; the request's where none is given.
+        #[arg(long)]
+        rows: Option<String>,
+        /// `field=redact|last_four|year_only|token`; may be given several times.
+        #[arg(long = "mask")]
+        masks: Vec<String>,
+    },
+    /// Refuse a request, as its owner.
+    Refuse {
+        #[command(flatten)]
+        data: DataArgs,
+        id: String,
+        #[arg(long = "as")]
+        user: String,
+        #[arg(long)]
+        reason: String,
+    },
+    /// End a grant before its term.
+    Revoke {
+        #[command(flatten)]
+        data: DataArgs,
+        id: String,
+        #[arg(long = "as")]
+        user: String,
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token for a user; it is printed once and kept only as a hash.
+    Create {
+        #[command(flatten)]
+        data: DataArgs,
+        user: String,
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+    },
+    Revoke {
+        #[command(flatten)]
+        data: DataArgs,
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check the chain: a changed, dropped or swapped row is named.
+    Verify {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}

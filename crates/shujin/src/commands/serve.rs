@@ -1,0 +1,76 @@
+//! Serving a city, and the demo: a city of its own with logins to try it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use city::{City, folder::Folder};
+use server::{Faces, PgTls};
+
+use super::{open_options, sample};
+use crate::args::{DemoArgs, FaceArgs, ServeArgs};
+
+pub async fn serve(args: ServeArgs) -> Result<ExitCode> {
+    let options = open_options(&args.data);
+    let city = match (&args.pack, Folder::holds_city(&options.dir)) {
+        (_, true) => City::open(&options).await?,
+        (Some(pack), false) => City::create(&options, pack).await?,
+        (None, false) => {
+            bail!("no city in {}: name a pack with --pack to make one", options.dir.display())
+        }
+    };
+    run(city, &args.faces, |http, pg| {
+        println!("http://{http}  postgresql://{pg}/city");
+    })
+    .await
+}
+
+pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
+    let options = open_options(&args.data);
+    let fresh = !Folder::holds_city(&options.dir);
+    let city = City::open_or_create(&options, &args.pack).await?;
+    if fresh {
+        sample::fill(&city, &args).await.context("the demonstration city could not be made")?;
+    }
+    let logins = sample::logins(&city).await?;
+    run(city, &args.faces, |http, pg| {
+        println!("\nShujin serves {} at http://{http}", args.data.data.display());
+        println!("SQL:  psql \"host={} port={} dbname=city user=USER\"\n", pg.ip(), pg.port());
+        println!("{}", logins.table());
+        println!("Ask:  select site, avg(pm25) from air.pm25 group by site;");
+        println!("Stop with Ctrl-C. Start anew by deleting {}.", args.data.data.display());
+    })
+    .await
+}
+
+async fn run(
+    city: City,
+    args: &FaceArgs,
+    ready: impl FnOnce(std::net::SocketAddr, std::net::SocketAddr),
+) -> Result<ExitCode> {
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(cert), Some(key)) => PgTls::Required { cert: cert.clone(), key: key.clone() },
+        _ => PgTls::Off,
+    };
+    let city = Arc::new(city);
+    let faces = Faces::start(city.clone(), args.http, args.pg, tls).await?;
+    ready(faces.http_addr(), faces.pg_addr());
+    stop_signal().await?;
+    faces.stop().await;
+    match Arc::try_unwrap(city) {
+        Ok(city) => city.close().await?,
+        // A request that would not end holds on to it; all that was acknowledged is on the disk.
+        Err(_) => eprintln!("stopped while a request was still under way"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn stop_signal() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
