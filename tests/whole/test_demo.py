@@ -28,7 +28,7 @@ def demo(tmp_path_factory):
 
 
 def ask(server, user, sql):
-    return server.psql(user, "-At", "-c", sql, password=f"{user}-demo").strip()
+    return server.psql(user, "-At", "-c", sql, password=f"{user}-of-shujin").strip()
 
 
 def test_it_says_where_it_is_and_who_may_come_in(demo):
@@ -36,7 +36,7 @@ def test_it_says_where_it_is_and_who_may_come_in(demo):
     said = log.read_text()
     assert server.http in said and str(server.pg_port) in said
     for user in ("steward", "market", "tax", "health"):
-        assert re.search(rf"\b{user}-demo\b", said), said
+        assert re.search(rf"\b{user}-of-shujin\b", said), said
 
 
 def test_its_logins_see_different_things(demo):
@@ -47,7 +47,7 @@ def test_its_logins_see_different_things(demo):
     assert int(rows) > 0 and rows == names
     assert masked == f"{rows}|0"
     refusal = server.psql(
-        "health", "-c", "SELECT * FROM market.enterprise", code=1, password="health-demo"
+        "health", "-c", "SELECT * FROM market.enterprise", code=1, password="health-of-shujin"
     )
     assert "does not exist, or you have no access" in refusal
     assert int(ask(server, "health", "SELECT count(*) FROM air.pm25")) > 0

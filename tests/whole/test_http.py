@@ -11,7 +11,7 @@ QUESTION = {"sql": "SELECT site, count(*) AS n FROM air.pm25 GROUP BY site ORDER
 def test_three_forms_of_one_answer(city):
     status, headers, body = city.post("/api/sql", QUESTION, "lin", "text/csv")
     assert status == 200 and headers["content-type"].startswith("text/csv"), body
-    from_csv = [line.split(",") for line in body.decode().split()[1:]]
+    from_csv = [line.split(",") for line in body.decode().splitlines()[1:]]
 
     status, headers, body = city.post("/api/sql", QUESTION, "lin", "application/json")
     assert status == 200 and headers["content-type"].startswith("application/json"), body

@@ -105,7 +105,7 @@ def test_the_nearest_station_is_the_one_on_the_square(imported):
     # Tianfu Square, WGS-84. GCJ-02 taken for WGS-84 would be some 500 m off.
     rows = ask(
         data,
-        """SELECT name, min(st_distancesphere(geometry, st_point(104.0657, 30.6574))) AS metres
+        """SELECT name, min(st_distancesphere(geometry, st_point(104.0634, 30.6598))) AS metres
            FROM transit.station GROUP BY name ORDER BY metres LIMIT 1""",
     )
     assert rows[0]["name"] == "天府广场"
