@@ -43,6 +43,27 @@ def test_bad_rows_wait_in_quarantine_and_can_be_mended(tmp_path):
     assert ask(data, "SELECT count(*) AS n FROM air.pm25") == [{"n": 11}]
 
 
+def test_a_row_that_breaks_a_rule_says_where_it_stands(tmp_path):
+    data, file = tmp_path / "city", tmp_path / "readings.csv"
+    good = list(lines(10))
+    bad = "某站,2024-02-01T00:00:00+08:00,-7\n"
+    file.write_text(HEADER + "".join(good[:5] + [bad] + good[5:]), encoding="utf-8")
+    summary = import_file(data, "air.pm25", file)
+    assert (summary["rows_taken"], summary["rows_quarantined"]) == (10, 1), summary
+    add_user(data, "lin", "ecology_environment", "data_steward")
+    question = "SELECT id, line, raw, reason FROM system.quarantine WHERE state = 'open'"
+    (row,) = ask(data, question, user="lin")
+    # One line of header and five of readings stand before it.
+    assert (row["line"], row["raw"], row["reason"]) == (7, bad.strip(), "not_negative")
+    refusal = shujin("quarantine", "repair", "--data", data, row["id"], "--set", "pm25=-1", code=1)
+    assert "not_negative" in refusal
+    shujin("quarantine", "repair", "--data", data, row["id"], "--set", "pm25=7")
+    values = ask(data, "SELECT pm25 FROM air.pm25 WHERE observed_at >= '2024-01-31T16:00:00Z'")
+    assert values == [{"pm25": 7.0}]
+    assert ask(data, question, user="lin") == []
+    assert import_file(data, "air.pm25", file)["rows_taken"] == 0
+
+
 def test_a_file_with_unknown_columns_is_refused_by_name(tmp_path):
     file = tmp_path / "other.csv"
     file.write_text("colour,size\nred,1\n", encoding="utf-8")

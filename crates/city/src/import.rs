@@ -22,7 +22,7 @@ use arrow::record_batch::RecordBatch;
 use catalog::quality::RowRules;
 use chrono::Utc;
 use datafusion::prelude::SessionContext;
-use intake::{BadRow, Chunk, Crs, Intake, IntakeError};
+use intake::{BadRow, Chunk, Crs, Intake, IntakeError, Origin};
 use pack::{Contract, DatasetKind, Severity};
 use serde::Serialize;
 use store::lake::{Bulk, Producer};
@@ -140,6 +140,13 @@ fn pump(mut reader: Intake) -> mpsc::Receiver<Result<Chunk, IntakeError>> {
     receiver
 }
 
+/// The rows of a chunk, and where they stand in the file.
+struct ReadRows<'a> {
+    seq: u64,
+    rows: &'a RecordBatch,
+    origin: &'a Origin,
+}
+
 /// One file on its way into one dataset.
 struct Run<'a> {
     city: &'a City,
@@ -211,32 +218,36 @@ impl<'a> Run<'a> {
         let seq = chunk.seq;
         let mut rejected: Vec<Rejected> =
             chunk.bad.into_iter().enumerate().map(|(nth, bad)| self.unread(nth, bad)).collect();
+        let read = ReadRows { seq, rows: &chunk.rows, origin: &chunk.origin };
         let checked = self.rules.check(&chunk.rows)?;
         // A row that breaks several rules is one row: the first rule speaks for it.
         let mut told = BTreeSet::new();
         for failure in checked.failures.iter().filter(|f| f.severity == Severity::Error) {
             if told.insert(failure.row) {
                 let field = failure.field.as_deref();
-                rejected.push(self.broken(seq, &chunk.rows, failure.row, &failure.rule, field)?);
+                rejected.push(self.broken(&read, failure.row, &failure.rule, field)?);
             }
         }
-        let fresh = self.only_fresh(seq, checked.good, &mut rejected)?;
+        let fresh = self.only_fresh(&read, checked.good, &told, &mut rejected)?;
         self.append(seq, fresh).await?;
         self.reject(rejected).await
     }
 
-    /// Leaves out the rows that the dataset holds already.
+    /// Leaves out the rows that the dataset holds already. `rows` are those read, without the
+    /// `broken` ones.
     fn only_fresh(
         &mut self,
-        seq: u64,
+        read: &ReadRows<'_>,
         rows: RecordBatch,
+        broken: &BTreeSet<usize>,
         rejected: &mut Vec<Rejected>,
     ) -> Result<RecordBatch, CityError> {
+        let places = (0..read.rows.num_rows()).filter(|row| !broken.contains(row));
         if let Some(held) = &self.held {
-            for row in 0..rows.num_rows() {
+            for (row, place) in places.enumerate() {
                 match held.confirms(&rows, row)? {
                     true => self.summary.rows_unchanged += 1,
-                    false => rejected.push(self.broken(seq, &rows, row, NOT_IN_REGISTER, None)?),
+                    false => rejected.push(self.broken(read, place, NOT_IN_REGISTER, None)?),
                 }
             }
             return Ok(rows.slice(0, 0));
@@ -249,7 +260,7 @@ impl<'a> Run<'a> {
         // A snapshot's row is replaced by its newer values; a stream's reading is never changed.
         let replaces = self.contract.kind != DatasetKind::Stream;
         let mut keep = Vec::with_capacity(verdicts.len());
-        for (row, verdict) in verdicts.into_iter().enumerate() {
+        for (place, verdict) in places.zip(verdicts) {
             let take = match verdict {
                 Verdict::New => true,
                 Verdict::Changed => replaces,
@@ -258,9 +269,9 @@ impl<'a> Run<'a> {
             keep.push(take);
             match verdict {
                 Verdict::Unchanged => self.summary.rows_unchanged += 1,
-                Verdict::Twice => rejected.push(self.broken(seq, &rows, row, KEY_TWICE, None)?),
+                Verdict::Twice => rejected.push(self.broken(read, place, KEY_TWICE, None)?),
                 Verdict::Changed if !replaces => {
-                    rejected.push(self.broken(seq, &rows, row, KEY_TAKEN, None)?);
+                    rejected.push(self.broken(read, place, KEY_TAKEN, None)?);
                 }
                 Verdict::New | Verdict::Changed => {}
             }
@@ -324,51 +335,53 @@ impl<'a> Run<'a> {
             field: bad.field,
             reason: bad.reason.as_str().to_owned(),
             message: bad.message,
-            raw: bad.raw,
-            columns: self.columns.clone(),
-            mapping: self.mapping.clone(),
-            crs: self.crs.clone(),
-            ..self.rejected(id, i64::try_from(bad.line).unwrap_or(i64::MAX))
+            ..self.rejected(id, bad.line, bad.raw)
         }
     }
 
     /// A row that was read and breaks a rule.
     fn broken(
         &self,
-        seq: u64,
-        rows: &RecordBatch,
+        read: &ReadRows<'_>,
         row: usize,
         rule: &str,
         field: Option<&str>,
     ) -> Result<Rejected, CityError> {
-        let id = format!("{}:c{seq}:{row}:{rule}", self.short_fingerprint());
+        let id = format!("{}:c{}:{row}:{rule}", self.short_fingerprint(), read.seq);
+        let line = read.origin.line(row);
+        let rejected = match read.origin.raw(row) {
+            Some(raw) => self.rejected(id, line, raw),
+            // Too long to be kept as text: kept as the row that was read from it, whose
+            // coordinates are WGS-84 whatever the file's were.
+            None => Rejected {
+                columns: String::new(),
+                mapping: None,
+                crs: crs_name(Crs::Wgs84).to_owned(),
+                ..self.rejected(id, line, quarantine::row_json(&read.rows.slice(row, 1))?)
+            },
+        };
         Ok(Rejected {
             field: field.map(str::to_owned),
             reason: rule.to_owned(),
             message: rule_message(self.contract, rule),
-            raw: quarantine::row_json(&rows.slice(row, 1))?,
-            columns: String::new(),
-            mapping: None,
-            // Whatever the file's coordinates were, the row's are WGS-84 by now.
-            crs: "wgs84".to_owned(),
-            ..self.rejected(id, 0)
+            ..rejected
         })
     }
 
-    fn rejected(&self, id: String, line: i64) -> Rejected {
+    fn rejected(&self, id: String, line: u64, raw: String) -> Rejected {
         Rejected {
             id,
             dataset: self.contract.id.clone(),
             owner: self.contract.owner.clone(),
             file: self.summary.file.clone(),
-            line,
+            line: i64::try_from(line).unwrap_or(i64::MAX),
             field: None,
             reason: String::new(),
             message: String::new(),
-            raw: String::new(),
-            columns: String::new(),
-            mapping: None,
-            crs: String::new(),
+            raw,
+            columns: self.columns.clone(),
+            mapping: self.mapping.clone(),
+            crs: self.crs.clone(),
             state: OPEN.to_owned(),
             remark: None,
             by: self.user.to_owned(),

@@ -40,9 +40,10 @@ pub struct Rejected {
     /// A code to count by: `type`, `required`, or a quality rule's id.
     pub reason: String,
     pub message: String,
-    /// The record as the file has it; a JSON object where the row was whole but broke a rule.
+    /// The record as the file has it; a JSON object of the contract's fields where the row was
+    /// whole, broke a rule and has a longer text than is kept.
     pub raw: String,
-    /// The file's column names as a JSON list; empty for a JSON object.
+    /// The file's column names as a JSON list; empty for an object of the contract's fields.
     pub columns: String,
     pub mapping: Option<String>,
     pub crs: String,

@@ -171,25 +171,40 @@ fn corrected(
     corrections: &[(String, String)],
 ) -> Result<(Vec<u8>, Format), CityError> {
     match row.raw.trim_start().starts_with('{') {
-        true => Ok((corrected_object(row, corrections)?, Format::JsonLines)),
+        true => Ok((corrected_object(row, contract, corrections)?, Format::JsonLines)),
         false => Ok((corrected_record(row, contract, corrections)?, Format::Csv)),
     }
 }
 
 fn corrected_object(
     row: &Rejected,
+    contract: &Contract,
     corrections: &[(String, String)],
 ) -> Result<Vec<u8>, CityError> {
     let unreadable =
         |error| CityError::Invalid(format!("row {} is no JSON object: {error}", row.id));
     let mut object: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&row.raw).map_err(unreadable)?;
+    let cells = cells_of(&mut object);
+    let keys: Vec<String> = cells.keys().cloned().collect();
     for (name, text) in corrections {
-        object.insert(name.clone(), serde_json::Value::String(text.clone()));
+        let key = column_of(contract, &keys, name).map_or(name, |at| &keys[at]);
+        cells.insert(key.clone(), serde_json::Value::String(text.clone()));
     }
     let mut bytes = serde_json::to_vec(&object).map_err(unreadable)?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+/// Where an object has its cells: a GeoJSON feature has them one floor down.
+fn cells_of(
+    object: &mut serde_json::Map<String, serde_json::Value>,
+) -> &mut serde_json::Map<String, serde_json::Value> {
+    let feature = object.get("type").is_some_and(|of| of == "Feature");
+    match feature && object.get("properties").is_some_and(serde_json::Value::is_object) {
+        true => object["properties"].as_object_mut().expect("it was asked"),
+        false => object,
+    }
 }
 
 fn corrected_record(
@@ -292,6 +307,17 @@ mod tests {
     fn a_field_of_an_object_is_replaced() {
         let row = row(r#"{"site":"草堂寺","pm25":-3}"#, "");
         assert_eq!(fix(&row, "pm25", "3").unwrap(), "{\"pm25\":\"3\",\"site\":\"草堂寺\"}\n");
+    }
+
+    #[test]
+    fn a_field_finds_its_key_in_an_object_and_in_a_feature() {
+        let plain = row(r#"{"文件":"a.csv","行号":1}"#, "");
+        assert_eq!(fix(&plain, "line", "12").unwrap(), "{\"文件\":\"a.csv\",\"行号\":\"12\"}\n");
+        let feature = row(r#"{"properties":{"line":1},"type":"Feature"}"#, "");
+        assert_eq!(
+            fix(&feature, "line", "12").unwrap(),
+            "{\"properties\":{\"line\":\"12\"},\"type\":\"Feature\"}\n"
+        );
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What comes out: chunks of good rows, and the bad ones with their reasons.
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 
 use crate::bounds::RAW_BYTES_MAX;
+use crate::rows::Origin;
 
 /// The rows of one block of the file.
 #[derive(Debug, Clone)]
@@ -18,6 +20,8 @@ pub struct Chunk {
     pub skipped: u64,
     /// Bytes of the file (compressed, if it is) read up to here.
     pub bytes_read: u64,
+    /// Where each of `rows` stands in the file.
+    pub origin: Arc<Origin>,
 }
 
 /// A row that does not fit its contract.

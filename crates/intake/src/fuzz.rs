@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
@@ -45,13 +46,14 @@ fn read(
     let read = Read { path, contract: &contract, mappings, options: &options };
     let mut opened = csv::from_source(&read, source, block_bytes)?;
     let (mut batches, mut bad) = (Vec::new(), Vec::new());
+    let plan = Arc::new(opened.plan);
     while let Some((piece, _)) = opened.work.next()? {
-        let table = piece(&opened.plan)?;
-        let chunk = rows::chunk(&opened.plan, &table, 0, 0)?;
+        let table = piece(&plan)?;
+        let chunk = rows::chunk(&plan, table, 0, 0)?;
         batches.push(chunk.rows);
         bad.extend(chunk.bad);
     }
-    let rows = concat_batches(&opened.plan.schema, &batches).expect("one schema");
+    let rows = concat_batches(&plan.schema, &batches).expect("one schema");
     Ok((rows, bad))
 }
 

@@ -58,6 +58,7 @@ pub use fingerprint::INTAKE_VERSION;
 #[doc(hidden)]
 pub use fuzz::fuzz_csv;
 pub use options::{Format, NULL_TEXTS, Options};
+pub use rows::Origin;
 
 use fingerprint::Fingerprint;
 use header::Header;

@@ -111,11 +111,11 @@ fn read(mut work: Box<dyn Work>, parsers: &[SyncSender<Task>]) {
     }
 }
 
-fn parse(plan: &Plan, tasks: &Receiver<Task>, chunks: &SyncSender<Outcome>) {
+fn parse(plan: &Arc<Plan>, tasks: &Receiver<Task>, chunks: &SyncSender<Outcome>) {
     for task in tasks {
         let outcome = task.and_then(|(piece, seq, bytes_read)| {
             let table = piece(plan)?;
-            rows::chunk(plan, &table, seq, bytes_read)
+            rows::chunk(plan, table, seq, bytes_read)
         });
         let failed = outcome.is_err();
         if chunks.send(outcome).is_err() || failed {

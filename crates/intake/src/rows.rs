@@ -1,10 +1,14 @@
 //! A table of cells to a chunk: which rows there are, their columns, and the bad ones set aside.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
 use arrow::array::{ArrayRef, BooleanArray};
 use arrow::compute::filter;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
-use crate::bounds::BAD_ROWS_PER_CHUNK_MAX;
+use crate::bounds::{BAD_ROWS_PER_CHUNK_MAX, RAW_BYTES_MAX};
 use crate::chunk::{BadRow, Chunk, Reason, raw_text};
 use crate::columns::{Column, Reader, Row};
 use crate::drift::Retyped;
@@ -14,19 +18,54 @@ use crate::plan::{Plan, Wide};
 use crate::table::{Fault, Record, Table};
 use crate::text::trim;
 
+/// Where a chunk's rows stand in the file. Holds the block's text, so that a row's own can be
+/// shown for as long as the chunk is there.
+pub struct Origin {
+    plan: Arc<Plan>,
+    table: Table,
+    rows: Vec<Row>,
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Origin").field("rows", &self.rows.len()).finish_non_exhaustive()
+    }
+}
+
+impl Origin {
+    /// The physical line, from 1, on which the record of a row of [`Chunk::rows`] starts; the row
+    /// in formats without lines.
+    pub fn line(&self, row: usize) -> u64 {
+        self.table.records[self.rows[row].record as usize].line
+    }
+
+    /// The row's record as the file has it; `None` if that is longer than [`RAW_BYTES_MAX`].
+    pub fn raw(&self, row: usize) -> Option<String> {
+        let raw = record_text(&self.plan, &self.table, self.rows[row]);
+        (raw.len() <= RAW_BYTES_MAX).then(|| raw_text(&raw))
+    }
+}
+
 /// Reads a whole table; `seq` and `bytes_read` are passed through.
-pub fn chunk(plan: &Plan, table: &Table, seq: u64, bytes_read: u64) -> Result<Chunk, IntakeError> {
-    let (rows, skipped) = rows(plan, table, table.records.len());
-    let reader = Reader { plan, table, rows: &rows };
+pub fn chunk(
+    plan: &Arc<Plan>,
+    table: Table,
+    seq: u64,
+    bytes_read: u64,
+) -> Result<Chunk, IntakeError> {
+    let (mut origins, skipped) = rows(plan, &table, table.records.len());
+    let reader = Reader { plan, table: &table, rows: &origins };
     let columns: Vec<Column> = plan.fields.iter().map(|field| reader.column(field)).collect();
-    let mut bad = faulty(plan, table);
+    let mut bad = faulty(plan, &table);
     let refused = columns.iter().map(|column| column.refused.len()).sum::<usize>();
     let count = bad.len() + refused;
     let arrays: Vec<ArrayRef> = columns.iter().map(|column| column.array.clone()).collect();
     let arrays = if refused == 0 {
         arrays
     } else {
-        let keep = set_aside(plan, table, &rows, &columns, &mut bad);
+        let keep = set_aside(plan, &table, &origins, &columns, &mut bad);
+        let mut kept = keep.iter();
+        origins.retain(|_| kept.next() == Some(&true));
         let keep = BooleanArray::from(keep);
         arrays
             .iter()
@@ -44,7 +83,8 @@ pub fn chunk(plan: &Plan, table: &Table, seq: u64, bytes_read: u64) -> Result<Ch
     let options = RecordBatchOptions::new().with_row_count(Some(length));
     let rows = RecordBatch::try_new_with_options(plan.schema.clone(), arrays, &options)
         .expect("every column was built for its field, and required ones have no nulls left");
-    Ok(Chunk { seq, rows, bad, skipped, bytes_read })
+    let origin = Arc::new(Origin { plan: Arc::clone(plan), table, rows: origins });
+    Ok(Chunk { seq, rows, bad, skipped, bytes_read, origin })
 }
 
 /// The rows that the first `records` records of a table stand for, and how many are skipped.
@@ -122,14 +162,9 @@ fn set_aside(
             if !std::mem::replace(&mut keep[*row], false) {
                 continue;
             }
-            let record = rows[*row].record as usize;
-            let raw = match &plan.wide {
-                None => raw_text(&table.raw(record)),
-                Some(wide) => wide_raw(wide, table, rows[*row]),
-            };
             bad.push(BadRow {
-                line: table.records[record].line,
-                raw,
+                line: table.records[rows[*row].record as usize].line,
+                raw: raw_text(&record_text(plan, table, rows[*row])),
                 field: Some(field.name.clone()),
                 reason: refusal.reason,
                 message: refusal.message.clone(),
@@ -140,9 +175,17 @@ fn set_aside(
     keep
 }
 
+/// What the file says of a row.
+fn record_text<'a>(plan: &Plan, table: &'a Table, row: Row) -> Cow<'a, [u8]> {
+    match &plan.wide {
+        None => table.raw(row.record as usize),
+        Some(wide) => Cow::Owned(wide_raw(wide, table, row)),
+    }
+}
+
 /// One row of a wide record, as CSV: the cells that gave its other rows are empty, so that taking
 /// it again gives this row alone.
-fn wide_raw(wide: &Wide, table: &Table, row: Row) -> String {
+fn wide_raw(wide: &Wide, table: &Table, row: Row) -> Vec<u8> {
     let mut others = vec![false; table.columns];
     for (number, column) in wide.columns.iter().enumerate() {
         others[column.column] = number != row.wide as usize;
@@ -155,7 +198,7 @@ fn wide_raw(wide: &Wide, table: &Table, row: Row) -> String {
         let cell = table.cell(row.record as usize, column).filter(|_| !other);
         push_csv(&mut raw, cell.unwrap_or_default());
     }
-    raw_text(&raw)
+    raw
 }
 
 /// Fields most of whose values in the first `records` records are not of the field's type.
