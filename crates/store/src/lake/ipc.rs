@@ -1,12 +1,13 @@
 //! Record batches as bytes in a frame: `metadata_len u32 | IPC message | padding | buffers`.
 //!
 //! The schema is not repeated: a frame names it by id. A body is decoded only after its frame's
-//! checksum was found good; the checks here are against a wrong schema, not against damage.
+//! checksum was found good; the checks here are against a wrong schema, not against damage, and
+//! against what the library would answer with a panic.
 
 use std::collections::HashMap;
 
 use arrow::buffer::Buffer;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::RecordBatchDecoder;
 use arrow::ipc::root_as_message;
@@ -16,6 +17,10 @@ use arrow::record_batch::RecordBatch;
 /// Buffers start at a multiple of this, so that reading them back need not copy.
 const ALIGN_BYTES: usize = 64;
 const LEN_BYTES: usize = 4;
+/// What the format asks of every buffer's place.
+const BUFFER_ALIGN_BYTES: usize = 8;
+/// Offsets of texts are 32-bit.
+const OFFSET_BYTES: usize = 4;
 
 pub(crate) fn encode(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     let (dictionaries, data) = IpcDataGenerator::default().encode(
@@ -53,10 +58,61 @@ pub(crate) fn decode(body: &Buffer, schema: SchemaRef) -> Result<RecordBatch, Ar
         .ok_or_else(|| ArrowError::IpcError("the frame's body is no record batch".to_owned()))?;
     let version = message.version();
     let buffers = body.slice(body_at);
-    // The library would panic on buffers that are not all there.
     if usize::try_from(message.bodyLength()).map_err(|_| short())? > buffers.len() {
         return Err(short());
     }
+    check_layout(batch, &schema, buffers.len())?;
     RecordBatchDecoder::try_new(&buffers, batch, schema, &HashMap::new(), &version)?
         .read_record_batch()
+}
+
+/// Whether each column has its buffers, within the body and long enough for its rows: where that
+/// is not so the library would panic.
+fn check_layout(
+    batch: arrow::ipc::RecordBatch<'_>,
+    schema: &Schema,
+    body_bytes: usize,
+) -> Result<(), ArrowError> {
+    let wrong = || ArrowError::IpcError("the frame's rows have another layout".to_owned());
+    let rows = usize::try_from(batch.length()).map_err(|_| wrong())?;
+    let mut lengths = Vec::new();
+    for buffer in batch.buffers().into_iter().flatten() {
+        let start = usize::try_from(buffer.offset()).map_err(|_| wrong())?;
+        let length = usize::try_from(buffer.length()).map_err(|_| wrong())?;
+        let within = start.checked_add(length).is_some_and(|end| end <= body_bytes);
+        if !within || start % BUFFER_ALIGN_BYTES != 0 {
+            return Err(wrong());
+        }
+        lengths.push(length);
+    }
+    let mut lengths = lengths.into_iter();
+    let mut nodes = batch.nodes().into_iter().flatten();
+    for field in schema.fields() {
+        let node = nodes.next().ok_or_else(wrong)?;
+        let nulls = usize::try_from(node.null_count()).map_err(|_| wrong())?;
+        let validity_bytes = lengths.next().ok_or_else(wrong)?;
+        let first_bytes = lengths.next().ok_or_else(wrong)?;
+        // How many values the first buffer has at least, and the bytes of one.
+        let (values, width) = match field.data_type() {
+            // Offsets, one more than rows; none at all for no rows. The texts come after them.
+            DataType::Utf8 | DataType::Binary => {
+                lengths.next().ok_or_else(wrong)?;
+                (rows.saturating_add(usize::from(rows > 0)), OFFSET_BYTES)
+            }
+            DataType::Boolean => (rows.div_ceil(8), 1),
+            other => (rows, other.primitive_width().ok_or_else(wrong)?),
+        };
+        let fits = node.length() == batch.length()
+            && nulls <= rows
+            && (nulls == 0 || rows.div_ceil(8) <= validity_bytes)
+            && first_bytes % width == 0
+            && values <= first_bytes / width;
+        if !fits {
+            return Err(wrong());
+        }
+    }
+    match (nodes.next(), lengths.next(), batch.compression(), batch.variadicBufferCounts()) {
+        (None, None, None, None) => Ok(()),
+        _ => Err(wrong()),
+    }
 }

@@ -26,6 +26,7 @@ mod error;
 pub mod faults;
 mod footers;
 mod frame;
+mod fuzz;
 mod hot;
 pub mod io;
 mod ipc;
@@ -61,6 +62,8 @@ use tokio::sync::{Notify, oneshot};
 
 pub use bulk::{Bulk, BulkAck};
 pub use error::LakeError;
+#[doc(hidden)]
+pub use fuzz::fuzz_log;
 pub use maintain::Maintained;
 pub use spec::{INGESTED_AT, Mode, Retention, TableSpec};
 
