@@ -11,7 +11,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where the demo keeps its city; delete the folder to start anew.
 DATA ?= city-data
 
-.PHONY: help setup build demo test tidy test-rust test-whole bench fmt fmt-check lint
+.PHONY: help setup build demo test tidy test-rust test-whole bench fuzz fmt fmt-check lint
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ test-whole: ## the program as its users meet it: command line, psql, Python, HTT
 bench: ## the headline figures beside their peers; a release build comes first
 	scripts/setup build test
 	$(CARGO) run --release --locked -p bench -- all
+
+fuzz: ## ten minutes of arbitrary input to each reader: CSV, the log, SQL
+	scripts/fuzz
 
 fmt: ## lay out the source
 	$(CARGO) fmt --all
