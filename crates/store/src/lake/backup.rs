@@ -30,6 +30,11 @@ impl Lake {
             self.copy_table(&table, &table_dir(to, &name)).await?;
             copy_file(&spec_path(&self.options.dir, &name), &spec)?;
         }
+        for folder in [to.join("specs"), to.join("tables"), to.to_owned()] {
+            if folder.exists() {
+                sync_dir(&folder)?;
+            }
+        }
         Ok(())
     }
 
@@ -60,7 +65,12 @@ fn copy_tree(from: &Path, to: &Path, depth: usize) -> Result<()> {
             copy_file(&path, &target)?;
         }
     }
-    Ok(())
+    sync_dir(to)
+}
+
+fn sync_dir(dir: &Path) -> Result<()> {
+    let synced = std::fs::File::open(dir).and_then(|dir| dir.sync_all());
+    synced.map_err(LakeError::io("sync", dir))
 }
 
 fn copy_file(from: &Path, to: &Path) -> Result<()> {

@@ -24,8 +24,10 @@ use super::{Lake, Producer};
 const FILE_ROWS_MAX: usize = 1024 * 1024;
 /// … or bytes of them in memory.
 const FILE_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// Wait before rows are sent again when the lake is full.
+/// Wait before rows are sent again when the lake is full …
 const FULL_WAIT: std::time::Duration = std::time::Duration::from_millis(50);
+/// … and how often: about a minute, many times what a seal takes.
+const FULL_TRIES_MAX: usize = 1200;
 
 /// What a bulk has made durable and visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub struct Bulk {
     /// The file being written while the next rows are gathered.
     writing: Option<JoinHandle<Result<Rewrite>>>,
     written: Vec<DataFile>,
+    /// A commit of `written` was begun and its answer is not known.
+    in_doubt: bool,
     rows: u64,
     committed_rows: u64,
     ingested_at: i64,
@@ -78,6 +82,7 @@ impl Bulk {
             gathered_rows: 0,
             writing: None,
             written: Vec::new(),
+            in_doubt: false,
             rows: 0,
             committed_rows: 0,
             ingested_at,
@@ -117,7 +122,8 @@ impl Bulk {
 
     async fn write_through_log(&mut self, rows: RecordBatch, seq: u64) -> Result<bool> {
         let count = rows.num_rows() as u64;
-        loop {
+        let mut full = LakeError::Closed;
+        for _ in 0..FULL_TRIES_MAX {
             let producer = Producer { id: self.producer.clone(), seq };
             match self.lake.append(&self.table.name, rows.clone(), Some(producer)).await {
                 Ok(ack) => {
@@ -128,10 +134,15 @@ impl Bulk {
                     }
                     return Ok(ack.duplicate);
                 }
-                Err(error) if error.is_back_pressure() => tokio::time::sleep(FULL_WAIT).await,
+                Err(error) if error.is_back_pressure() => {
+                    full = error;
+                    tokio::time::sleep(FULL_WAIT).await;
+                }
                 Err(error) => return Err(error),
             }
         }
+        // Why there is no room is the better answer, where it is known.
+        Err(self.table.seal_error.lock().clone().unwrap_or(full))
     }
 
     /// Hands the gathered rows to a thread that writes their file; one at a time, so that memory
@@ -143,11 +154,7 @@ impl Bulk {
         }
         let batches = std::mem::take(&mut self.gathered);
         (self.gathered_bytes, self.gathered_rows) = (0, 0);
-        let job = Job {
-            io: self.lake.options.io.clone(),
-            dir: self.table.dir.clone(),
-            spec: self.table.state().spec.clone(),
-        };
+        let job = self.job();
         self.writing = Some(tokio::task::spawn_blocking(move || {
             let widened = batches.into_iter().map(|b| job.spec.widen(b, &job.spec.stored));
             job.append(&widened.collect::<Result<Vec<_>>>()?)
@@ -164,6 +171,14 @@ impl Bulk {
             Err(error) => self.failed = Some(error),
         }
         self.check()
+    }
+
+    fn job(&self) -> Job {
+        Job {
+            io: self.lake.options.io.clone(),
+            dir: self.table.dir.clone(),
+            spec: self.table.state().spec.clone(),
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -188,7 +203,12 @@ impl Bulk {
         let before = delta.transaction(&app).await?.max(self.table.taken_from(&self.producer));
         if before.is_some_and(|before| before >= seq) {
             // Our own commit whose answer was lost, or the same import run twice at once: either
-            // way the rows are there, and these files are nobody's.
+            // way the rows are there, and only have to be shown.
+            let state = self.table.state();
+            self.table.set_cold(delta.cold(&state.spec, &state.cold));
+            if !self.in_doubt {
+                self.job().discard(&self.written);
+            }
             self.written.clear();
         } else if before > self.taken {
             let what = format!("producer {} sends from two places at once", self.producer);
@@ -201,13 +221,25 @@ impl Bulk {
                 data_change: true,
                 ..Change::default()
             };
+            self.in_doubt = true;
             delta.commit(&state.spec, change).await?;
             self.table.set_cold(delta.cold(&state.spec, &state.cold));
             self.written.clear();
         }
+        self.in_doubt = false;
         self.table.remember(&self.producer, Some(seq));
         self.taken = Some(seq);
         self.committed_rows = self.rows;
         Ok(())
+    }
+}
+
+impl Drop for Bulk {
+    /// Files that no commit names give their room back at once.
+    fn drop(&mut self) {
+        if self.written.is_empty() || self.in_doubt {
+            return;
+        }
+        self.job().discard(&self.written);
     }
 }

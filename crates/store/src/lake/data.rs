@@ -88,6 +88,7 @@ pub(crate) struct DataFileWriter {
     spec: Arc<Spec>,
     writer: ArrowWriter<SummingFile>,
     rows: u64,
+    finished: bool,
 }
 
 impl std::fmt::Debug for DataFileWriter {
@@ -105,7 +106,7 @@ impl DataFileWriter {
         let file = SummingFile { file, sums: sums::Summer::default(), buffer: Vec::new() };
         let writer = ArrowWriter::try_new(file, spec.stored.clone(), Some(properties))
             .map_err(LakeError::parquet(&path))?;
-        Ok(Self { io, dir: dir.to_owned(), name, spec, writer, rows: 0 })
+        Ok(Self { io, dir: dir.to_owned(), name, spec, writer, rows: 0, finished: false })
     }
 
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -130,7 +131,20 @@ impl DataFileWriter {
         let stats = file_stats(&self.spec, &metadata, &path)?;
         assert_eq!(stats.rows, self.rows, "a data file holds the rows that were given to it");
         let modified_ms = chrono::Utc::now().timestamp_millis();
-        Ok(DataFile { path: self.name, bytes, modified_ms, stats })
+        self.finished = true;
+        Ok(DataFile { path: self.name.clone(), bytes, modified_ms, stats })
+    }
+}
+
+impl Drop for DataFileWriter {
+    /// A file that could not be finished gives its room back at once: each retry on a full disk
+    /// would leave another. What cannot be deleted now, vacuum finds.
+    fn drop(&mut self) {
+        if !self.finished {
+            let path = self.dir.join(&self.name);
+            let _ = self.io.remove(&path);
+            let _ = self.io.remove(&sums::path_of(&path));
+        }
     }
 }
 

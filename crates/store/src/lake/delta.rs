@@ -5,7 +5,7 @@
 //! checkpoints and the optimistic commit. Deletion vectors, row tracking and column mapping stay
 //! off, so that any Delta reader can open the tables.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -204,6 +204,16 @@ impl Delta {
         self.commit_actions(actions, operation, transactions.collect(), through).await
     }
 
+    /// Whether the log, read anew, is known to name none of these files.
+    pub async fn lacks(&mut self, files: &[DataFile]) -> bool {
+        if self.refresh().await.is_err() {
+            return false;
+        }
+        let state = self.state();
+        let named: HashSet<_> = state.log_data().iter().map(|v| v.path().into_owned()).collect();
+        files.iter().all(|file| !named.contains(&file.path))
+    }
+
     async fn commit_actions(
         &mut self,
         actions: Vec<Action>,
@@ -235,12 +245,13 @@ impl Delta {
         Ok(())
     }
 
-    /// Tells Delta readers of columns added since the table was made.
+    /// Tells Delta readers of columns added since the table was made, and of those that may be
+    /// null since.
     pub async fn evolve(&mut self, spec: &Spec) -> Result<()> {
         let fields = fields_of(spec);
-        let known: Vec<String> =
-            self.state().schema().fields().map(|f| f.name().to_string()).collect();
-        if fields.iter().map(|f| f.name().to_string()).eq(known) {
+        let mark = |field: &StructField| (field.name().clone(), field.is_nullable());
+        let known: Vec<_> = self.state().schema().fields().map(mark).collect();
+        if fields.iter().map(mark).eq(known) {
             return Ok(());
         }
         let failed = |error: deltalake_core::DeltaTableError| {

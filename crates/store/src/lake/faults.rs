@@ -16,6 +16,9 @@ pub struct Faults {
     pub fail_sync: AtomicBool,
     /// Every fsync of a folder fails while set.
     pub fail_sync_dir: AtomicBool,
+    /// The fsync of a Delta log's folder fails while set: the commit stands, and its maker is told
+    /// that it failed.
+    pub fail_commit_answer: AtomicBool,
     /// Bytes that still fit on the disk; negative means no limit. A write that does not fit
     /// leaves its first half behind, as a real one may.
     pub bytes_left: AtomicI64,
@@ -28,6 +31,7 @@ impl Default for Faults {
         Self {
             fail_sync: AtomicBool::new(false),
             fail_sync_dir: AtomicBool::new(false),
+            fail_commit_answer: AtomicBool::new(false),
             bytes_left: AtomicI64::new(-1),
             fail_set_len: AtomicBool::new(false),
         }
@@ -116,7 +120,10 @@ impl Io for FaultIo {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        if self.faults.fail_sync_dir.load(Ordering::SeqCst) {
+        let commit = path.ends_with("_delta_log");
+        if self.faults.fail_sync_dir.load(Ordering::SeqCst)
+            || (commit && self.faults.fail_commit_answer.load(Ordering::SeqCst))
+        {
             return Err(broken());
         }
         DiskIo.sync_dir(path)

@@ -3,7 +3,7 @@
 //! A [`TableState`] never changes; writers publish a new one and readers keep theirs for as long
 //! as they like, so neither waits for the other.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, AsArray, BooleanArray, TimestampMicrosecondArray};
@@ -12,6 +12,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 
+use super::Producer;
 use super::data::DataFile;
 use super::error::{LakeError, Result};
 use super::frame::Kind;
@@ -31,12 +32,47 @@ pub(crate) struct Chunk {
     pub last_seq: u64,
     pub ingested_min: i64,
     pub ingested_max: i64,
+    /// The highest number of each producer whose rows are in it.
+    pub producers: BTreeMap<Arc<str>, u64>,
+}
+
+/// Notes a producer's number; never lowers it.
+pub(crate) fn raise(producers: &mut BTreeMap<Arc<str>, u64>, id: &Arc<str>, seq: u64) {
+    match producers.get_mut(id) {
+        Some(known) => *known = seq.max(*known),
+        None => {
+            producers.insert(id.clone(), seq);
+        }
+    }
 }
 
 impl Chunk {
+    /// The rows of one frame. `bytes` is for the caller to set.
+    pub fn taken(
+        kind: Kind,
+        batch: &RecordBatch,
+        lane: u16,
+        seq: u64,
+        ingested_at: i64,
+        producer: Option<Producer>,
+    ) -> Result<Self> {
+        Ok(Self {
+            kind,
+            batch: with_ingested(batch, ingested_at)?,
+            bytes: 0,
+            lane,
+            last_seq: seq,
+            ingested_min: ingested_at,
+            ingested_max: ingested_at,
+            producers: producer.into_iter().map(|p| (p.id.into(), p.seq)).collect(),
+        })
+    }
+
     /// Joins two neighbours; the later one's rows stay behind the earlier one's.
     fn merge(self: &Arc<Self>, next: &Self, schema: &SchemaRef) -> Result<Self> {
         let batch = concat(schema, &[self.batch.clone(), next.batch.clone()])?;
+        let mut producers = self.producers.clone();
+        next.producers.iter().for_each(|(id, seq)| raise(&mut producers, id, *seq));
         Ok(Self {
             kind: self.kind,
             batch,
@@ -45,6 +81,7 @@ impl Chunk {
             last_seq: next.last_seq,
             ingested_min: self.ingested_min.min(next.ingested_min),
             ingested_max: self.ingested_max.max(next.ingested_max),
+            producers,
         })
     }
 }
@@ -107,12 +144,27 @@ impl TableState {
         self.sealing.iter().chain(&self.hot)
     }
 
+    /// Per lane, the last frame in memory.
+    pub fn last_seqs(&self) -> HashMap<u16, u64> {
+        last_seqs(self.chunks())
+    }
+
     /// The latest row of each key in memory; computed once a state.
     pub fn overlay(&self) -> Result<Arc<Overlay>> {
         self.overlay
             .get_or_init(|| Overlay::build(&self.spec, self.chunks(), None).map(Arc::new))
             .clone()
     }
+}
+
+/// Per lane, the last frame in some chunks.
+pub(crate) fn last_seqs<'a>(chunks: impl Iterator<Item = &'a Arc<Chunk>>) -> HashMap<u16, u64> {
+    let mut last = HashMap::new();
+    for chunk in chunks {
+        let seq = last.entry(chunk.lane).or_insert(chunk.last_seq);
+        *seq = chunk.last_seq.max(*seq);
+    }
+    last
 }
 
 /// The keys that rows in memory decide, and the rows that they decide on.

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::{LakeError, Result};
 use super::frame::{Head, Kind, SEGMENT_HEAD_BYTES, encode_segment_head, end_mark};
-use super::hot::{Chunk, with_ingested};
+use super::hot::Chunk;
 use super::io::{Io, IoFile};
 use super::segments::{Closed, delete, segment_path};
 use super::table::{Reservation, Table};
@@ -180,13 +180,6 @@ struct Writer {
     runtime: tokio::runtime::Handle,
 }
 
-/// What a group makes visible in one table.
-#[derive(Default)]
-struct Fresh {
-    chunks: Vec<Chunk>,
-    producers: Vec<(String, u64)>,
-}
-
 impl Writer {
     fn run(&mut self, mut queue: mpsc::Receiver<Message>) {
         while let Some(first) = queue.blocking_recv() {
@@ -257,7 +250,8 @@ impl Writer {
             Err(error) => return refuse(group, &error),
         };
         let mut answers = Vec::with_capacity(group.len());
-        let mut fresh: HashMap<Arc<str>, (Arc<Table>, Fresh)> = HashMap::new();
+        // What the group makes visible, by table.
+        let mut fresh: HashMap<Arc<str>, (Arc<Table>, Vec<Chunk>)> = HashMap::new();
         for (request, seq) in group.into_iter().zip(seqs) {
             let Request { table, kind, batch, producer, reservation, reply, .. } = request;
             let ack = Ack {
@@ -267,18 +261,17 @@ impl Writer {
             answers.push((reply, ack));
             let Some(seq) = seq else { continue };
             let entry = fresh.entry(table.name.clone());
-            let (_, fresh) = entry.or_insert_with(|| (table.clone(), Fresh::default()));
-            fresh.producers.extend(producer.map(|p| (p.id, p.seq)));
-            match chunk(kind, &batch, self.lane, seq, ingested_at) {
+            let (_, chunks) = entry.or_insert_with(|| (table.clone(), Vec::new()));
+            match Chunk::taken(kind, &batch, self.lane, seq, ingested_at, producer) {
                 Ok(mut chunk) => {
                     chunk.bytes = reservation.keep();
-                    fresh.chunks.push(chunk);
+                    chunks.push(chunk);
                 }
                 Err(error) => self.poison = Some(error.to_string()),
             }
         }
-        for (table, fresh) in fresh.into_values() {
-            if let Err(error) = table.publish(fresh.chunks, fresh.producers) {
+        for (table, chunks) in fresh.into_values() {
+            if let Err(error) = table.publish(chunks) {
                 // The rows are durable but cannot be shown; a restart will say why.
                 self.poison = Some(error.to_string());
             }
@@ -437,18 +430,6 @@ fn refuse(group: Vec<Request>, error: &LakeError) {
     for request in group {
         let _ = request.reply.send(Err(error.clone()));
     }
-}
-
-fn chunk(kind: Kind, batch: &RecordBatch, lane: u16, seq: u64, ingested_at: i64) -> Result<Chunk> {
-    Ok(Chunk {
-        kind,
-        batch: with_ingested(batch, ingested_at)?,
-        bytes: 0,
-        lane,
-        last_seq: seq,
-        ingested_min: ingested_at,
-        ingested_max: ingested_at,
-    })
 }
 
 /// Writes a group's frames behind each other; returns where they end.

@@ -78,13 +78,12 @@ async fn commit(table: &Table, job: &Job, rewrite: Rewrite, data_change: bool) -
     let cold = delta.cold(&state.spec, &state.cold);
     let active: HashSet<&str> = cold.files.iter().map(|f| f.path.as_str()).collect();
     if !rewrite.remove.iter().all(|file| active.contains(file.path.as_str())) {
-        for file in &rewrite.add {
-            data::delete(job.io.as_ref(), &job.dir, &file.path)?;
-        }
+        job.discard(&rewrite.add);
         return Ok(false);
     }
     let Rewrite { add, remove } = rewrite;
-    delta.commit(&state.spec, Change { add, remove, data_change, ..Change::default() }).await?;
+    let change = Change { add, remove, data_change, ..Change::default() };
+    job.commit(&mut delta, &state.spec, change).await?;
     table.set_cold(delta.cold(&state.spec, &cold));
     Ok(true)
 }
@@ -132,10 +131,11 @@ async fn compact(
     }
     drop(sender);
     let written = writer.await.map_err(|error| LakeError::Task(error.to_string()))?;
+    let add = written?;
     if let Some(error) = failed {
+        job.discard(&add);
         return Err(error);
     }
-    let add = written?;
     let before: u64 = chosen.iter().map(|f| f.rows()).sum();
     let after: u64 = add.iter().map(DataFile::rows).sum();
     assert_eq!(before, after, "a compaction loses no row of {}", table.name);
@@ -147,8 +147,22 @@ async fn compact(
     Ok(())
 }
 
-fn write_files(job: &Job, mut batches: mpsc::Receiver<RecordBatch>) -> Result<Vec<DataFile>> {
+fn write_files(job: &Job, batches: mpsc::Receiver<RecordBatch>) -> Result<Vec<DataFile>> {
     let mut files = Vec::new();
+    match write_into(job, batches, &mut files) {
+        Ok(()) => Ok(files),
+        Err(error) => {
+            job.discard(&files);
+            Err(error)
+        }
+    }
+}
+
+fn write_into(
+    job: &Job,
+    mut batches: mpsc::Receiver<RecordBatch>,
+    files: &mut Vec<DataFile>,
+) -> Result<()> {
     let mut writer: Option<DataFileWriter> = None;
     while let Some(batch) = batches.blocking_recv() {
         let mut current = match writer.take() {
@@ -168,7 +182,7 @@ fn write_files(job: &Job, mut batches: mpsc::Receiver<RecordBatch>) -> Result<Ve
     if let Some(writer) = writer {
         files.push(writer.finish()?);
     }
-    Ok(files)
+    Ok(())
 }
 
 async fn retain(table: &Arc<Table>, io: &Arc<dyn Io>, done: &mut Maintained) -> Result<()> {

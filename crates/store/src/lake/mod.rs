@@ -383,10 +383,14 @@ impl Lake {
         })
     }
 
-    /// Seals all that is in memory: afterwards every acknowledged row is in the Delta table.
+    /// Seals what is in memory at the call: afterwards every row acknowledged before it is in the
+    /// Delta table. What comes meanwhile is not waited for: a steady stream would never end it.
     pub async fn flush(&self, table: &str) -> Result<()> {
         let table = self.table(table)?;
-        while seal::seal(&table, &self.options.io, self.options.seal_bytes).await? {}
+        let last_seqs = table.state().last_seqs();
+        while !table.has_committed(&last_seqs)
+            && seal::seal(&table, &self.options.io, self.options.seal_bytes).await?
+        {}
         self.collect().await
     }
 

@@ -16,13 +16,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use arrow::buffer::Buffer;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::delta::ingest_app;
 use super::error::{LakeError, Result};
 use super::frame::Kind;
-use super::hot::{Chunk, with_ingested};
+use super::hot::Chunk;
 use super::io::{Io, make_dir, write_durable};
 use super::lane::{Clock, Lane};
 use super::scan::Files;
@@ -30,7 +31,7 @@ use super::segments::{Closed, LaneReader, Replayed, lane_dir};
 use super::spec::Spec;
 use super::sums::SUMS_DIR;
 use super::table::{Meter, Table};
-use super::{Lake, LakeOptions, cold_state, ipc, open_all, open_delta};
+use super::{Lake, LakeOptions, Producer, cold_state, ipc, open_all, open_delta};
 
 const LAYOUT_VERSION: u32 = 1;
 /// Lanes a lake may have had.
@@ -224,16 +225,13 @@ fn apply(frame: Replayed, tables: &HashMap<Arc<str>, Arc<Table>>) -> Result<()> 
             corrupt(format!("the frame's schema {:016x} is unknown", head.schema_id))
         })?,
     };
+    // A copy: the body is a slice of its whole segment, which one row would keep in memory.
+    let body = Buffer::from(body.as_slice());
     let batch = ipc::decode(&body, schema).map_err(|error| corrupt(error.to_string()))?;
-    let chunk = Chunk {
-        kind: head.kind,
-        batch: with_ingested(&batch, head.ingested_at)?,
-        bytes: body.len(),
-        lane: head.lane,
-        last_seq: head.seq,
-        ingested_min: head.ingested_at,
-        ingested_max: head.ingested_at,
-    };
+    let producer = head.producer.map(|(id, seq)| Producer { id, seq });
+    let mut chunk =
+        Chunk::taken(head.kind, &batch, head.lane, head.seq, head.ingested_at, producer)?;
+    chunk.bytes = body.len();
     table.hold(chunk.bytes);
-    table.publish(vec![chunk], head.producer.into_iter().collect())
+    table.publish(vec![chunk])
 }

@@ -50,21 +50,22 @@ async fn write_and_commit(
     let cold = delta.cold(&frozen.spec, &frozen.cold);
     let job = Job { io: io.clone(), dir: table.dir.clone(), spec: frozen.spec.clone() };
     let (chunks, files) = (frozen.chunks.clone(), cold.files.clone());
+    let work = job.clone();
     let rewrite = tokio::task::spawn_blocking(move || {
-        if job.spec.is_upsert() {
-            let overlay = Overlay::build(&job.spec, chunks.iter(), None)?;
-            job.upsert(&overlay, &files)
+        if work.spec.is_upsert() {
+            let overlay = Overlay::build(&work.spec, chunks.iter(), None)?;
+            work.upsert(&overlay, &files)
         } else {
             let batches = chunks.iter().map(|c| c.batch.clone()).collect::<Vec<_>>();
-            job.append(&batches)
+            work.append(&batches)
         }
     });
     let rewrite = rewrite.await.map_err(|e| LakeError::Task(e.to_string()))??;
     let name = &table.name;
     let mut transactions: Vec<(String, u64)> =
         frozen.last_seqs().into_iter().map(|(lane, seq)| (ingest_app(lane, name), seq)).collect();
-    transactions
-        .extend(frozen.producers.iter().map(|(producer, seq)| (producer_app(producer), *seq)));
+    let producers = frozen.producers();
+    transactions.extend(producers.iter().map(|(producer, seq)| (producer_app(producer), *seq)));
     let change = Change {
         add: rewrite.add,
         remove: rewrite.remove,
@@ -72,16 +73,12 @@ async fn write_and_commit(
         data_change: true,
         through: Some(frozen.through().max(cold.through)),
     };
-    delta.commit(&frozen.spec, change).await?;
+    job.commit(delta, &frozen.spec, change).await?;
     Ok(delta.cold(&frozen.spec, &cold))
 }
 
 async fn is_committed(table: &Table, delta: &Delta, frozen: &Frozen) -> Result<bool> {
-    let last = frozen.last_seqs();
-    if last.is_empty() {
-        return Ok(false);
-    }
-    for (lane, seq) in last {
+    for (lane, seq) in frozen.last_seqs() {
         let committed = delta.transaction(&ingest_app(lane, &table.name)).await?;
         if committed.is_none_or(|c| c < seq) {
             return Ok(false);
@@ -126,6 +123,17 @@ impl Job {
     /// Writes the overlay's rows, and anew what remains of each file that holds one of its keys.
     pub fn upsert(&self, overlay: &Overlay, files: &[Arc<DataFile>]) -> Result<Rewrite> {
         let mut rewrite = self.append(&overlay.rows)?;
+        let rewritten = self.rewrite_touched(overlay, files, &mut rewrite);
+        rewritten.inspect_err(|_| self.discard(&rewrite.add))?;
+        Ok(rewrite)
+    }
+
+    fn rewrite_touched(
+        &self,
+        overlay: &Overlay,
+        files: &[Arc<DataFile>],
+        rewrite: &mut Rewrite,
+    ) -> Result<()> {
         let reach = self.reach(overlay)?;
         for file in files {
             if !may_hold(&self.spec, file, reach.as_ref()) {
@@ -136,7 +144,28 @@ impl Job {
                 rewrite.add.extend(rest);
             }
         }
-        Ok(rewrite)
+        Ok(())
+    }
+
+    /// Commits what the job has written, or deletes it. Where nobody can tell whether the commit
+    /// stands, the files stay.
+    pub async fn commit(&self, delta: &mut Delta, spec: &Spec, change: Change) -> Result<()> {
+        let added = change.add.clone();
+        let committed = delta.commit(spec, change).await;
+        if committed.is_err() && delta.lacks(&added).await {
+            self.discard(&added);
+        }
+        committed
+    }
+
+    /// Deletes files that no commit will name: on a full disk they would keep it full. What cannot
+    /// be deleted now, vacuum finds.
+    pub fn discard(&self, files: &[DataFile]) {
+        for file in files {
+            if let Err(error) = data::delete(self.io.as_ref(), &self.dir, &file.path) {
+                tracing::warn!(%error, "an unused data file stays until vacuum");
+            }
+        }
     }
 
     /// Least and greatest first key column among the overlay's keys, where rows tell it; `None`

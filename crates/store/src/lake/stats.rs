@@ -62,8 +62,12 @@ fn is_nan(value: &ScalarValue) -> bool {
     }
 }
 
-/// Delta's per-file statistics.
+/// Delta's per-file statistics. Of a file written before a column was added only the number of
+/// rows is told: its statistics stand in the order of another schema.
 pub(crate) fn to_json(spec: &Spec, stats: &FileStats) -> String {
+    if stats.columns.len() != spec.stored.fields().len() {
+        return json!({ "numRecords": stats.rows }).to_string();
+    }
     let (mut mins, mut maxes, mut nulls) = (Map::new(), Map::new(), Map::new());
     for (field, column) in spec.stored.fields().iter().zip(&stats.columns) {
         if let Some(range) = &column.range

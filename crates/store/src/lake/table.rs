@@ -1,9 +1,9 @@
 //! One table as the running lake holds it: its published state and what guards its changes.
 //!
-//! Three locks, always taken in this order: `delta` (commits, held over I/O), `pending` (a moment,
-//! to publish a state), `producers`. Readers take none.
+//! Three locks, always taken in this order: `delta` (commits, held over I/O), `publishing` (a
+//! moment, to publish a state), `producers`. Readers take none.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use tokio::sync::MutexGuard;
 
 use super::delta::{Delta, Ledger, producer_app};
 use super::error::{LakeError, Result};
-use super::hot::{Chunk, Cold, TableState, push_chunk};
+use super::hot::{Chunk, Cold, TableState, last_seqs, push_chunk, raise};
 use super::spec::Spec;
 
 /// Producers remembered in memory; those in the Delta log are looked up again when needed.
@@ -92,20 +92,12 @@ impl Drop for Reservation {
     }
 }
 
-/// What has been taken since the last commit, besides the rows themselves.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    /// Highest sequence number of each producer not yet in the Delta log.
-    pub producers: HashMap<String, u64>,
-}
-
 /// What one seal writes: the oldest rows in memory, taken together.
 #[derive(Debug, Clone)]
 pub(crate) struct Frozen {
     pub spec: Arc<Spec>,
     pub chunks: Vec<Arc<Chunk>>,
     pub cold: Arc<Cold>,
-    pub producers: HashMap<String, u64>,
 }
 
 impl Frozen {
@@ -115,12 +107,18 @@ impl Frozen {
 
     /// Per lane, the last frame in it.
     pub fn last_seqs(&self) -> HashMap<u16, u64> {
-        let mut last = HashMap::new();
-        for chunk in &self.chunks {
-            let seq = last.entry(chunk.lane).or_insert(chunk.last_seq);
-            *seq = chunk.last_seq.max(*seq);
+        last_seqs(self.chunks.iter())
+    }
+
+    /// The highest number of each producer among these rows. Numbers of rows that are still in
+    /// memory must not be committed before their rows: a copy of the tables would hold the one
+    /// without the other.
+    pub fn producers(&self) -> BTreeMap<Arc<str>, u64> {
+        let mut producers = BTreeMap::new();
+        for (id, seq) in self.chunks.iter().flat_map(|chunk| &chunk.producers) {
+            raise(&mut producers, id, *seq);
         }
-        last
+        producers
     }
 }
 
@@ -129,9 +127,10 @@ pub(crate) struct Table {
     pub name: Arc<str>,
     pub dir: PathBuf,
     state: ArcSwap<TableState>,
-    pending: Mutex<Pending>,
+    /// One new state at a time.
+    publishing: Mutex<()>,
     /// Highest sequence number taken from each producer.
-    producers: Mutex<HashMap<String, u64>>,
+    producers: Mutex<BTreeMap<Arc<str>, u64>>,
     /// Per lane, the last frame that is in Delta.
     committed: Mutex<HashMap<u16, u64>>,
     delta: tokio::sync::Mutex<Delta>,
@@ -162,7 +161,7 @@ impl Table {
             name,
             dir: dir.to_owned(),
             state: ArcSwap::from_pointee(state),
-            pending: Mutex::default(),
+            publishing: Mutex::default(),
             producers: Mutex::default(),
             committed: Mutex::new(committed),
             ledger: delta.ledger(),
@@ -210,11 +209,13 @@ impl Table {
     }
 
     /// Makes rows visible. Called by the lane's writer only, after the fsync.
-    pub fn publish(&self, chunks: Vec<Chunk>, producers: Vec<(String, u64)>) -> Result<()> {
-        let mut pending = self.pending.lock();
+    pub fn publish(&self, chunks: Vec<Chunk>) -> Result<()> {
+        let _one_at_a_time = self.publishing.lock();
         let state = self.state.load();
         let mut hot = state.hot.clone();
+        let mut given = Vec::new();
         for mut chunk in chunks {
+            given.extend(chunk.producers.iter().map(|(id, seq)| (id.clone(), *seq)));
             if chunk.kind == super::frame::Kind::Rows {
                 chunk.batch = state.spec.widen(chunk.batch, &state.spec.stored)?;
             }
@@ -222,12 +223,13 @@ impl Table {
         }
         self.store(&state, hot, state.sealing.clone(), state.cold.clone());
         let mut known = self.producers.lock();
-        for (id, seq) in producers {
-            pending.producers.insert(id.clone(), seq);
-            known.insert(id, seq);
-        }
+        given.iter().for_each(|(id, seq)| raise(&mut known, id, *seq));
         if known.len() > PRODUCERS_REMEMBERED_MAX {
-            known.retain(|id, _| pending.producers.contains_key(id));
+            // Those not yet in the Delta log are found nowhere else.
+            let state = self.state.load();
+            let unsealed: HashSet<&Arc<str>> =
+                state.chunks().flat_map(|chunk| chunk.producers.keys()).collect();
+            known.retain(|id, _| unsealed.contains(id));
         }
         Ok(())
     }
@@ -247,7 +249,7 @@ impl Table {
     /// Moves the oldest rows, up to about `bytes_max`, from hot to sealing. What an earlier seal
     /// left in sealing comes first, alone.
     pub fn freeze(&self, bytes_max: usize) -> Option<Frozen> {
-        let pending = self.pending.lock();
+        let _one_at_a_time = self.publishing.lock();
         let state = self.state.load();
         if state.sealing.is_empty() {
             let mut bytes = 0;
@@ -260,44 +262,42 @@ impl Table {
             self.store(&state, hot.to_vec(), sealing.to_vec(), state.cold.clone());
         }
         let state = self.state.load();
-        if state.sealing.is_empty() && pending.producers.is_empty() {
+        if state.sealing.is_empty() {
             return None;
         }
         Some(Frozen {
             spec: state.spec.clone(),
             chunks: state.sealing.clone(),
             cold: state.cold.clone(),
-            producers: pending.producers.clone(),
         })
     }
 
     /// The frozen rows are in Delta: shows the new version and drops them from memory, at once.
     pub fn thaw(&self, frozen: &Frozen, cold: Cold) {
-        let mut pending = self.pending.lock();
+        let publishing = self.publishing.lock();
         let state = self.state.load();
         assert_eq!(state.sealing.len(), frozen.chunks.len(), "one seal at a time");
         self.store(&state, state.hot.clone(), Vec::new(), Arc::new(cold));
-        pending.producers.retain(|id, seq| frozen.producers.get(id) != Some(seq));
         let mut committed = self.committed.lock();
         for (lane, seq) in frozen.last_seqs() {
             let known = committed.entry(lane).or_insert(seq);
             *known = seq.max(*known);
         }
         drop(committed);
-        drop(pending);
+        drop(publishing);
         self.release(frozen.chunks.iter().map(|c| c.bytes).sum());
     }
 
     /// Shows a new version whose change left rows in memory alone.
     pub fn set_cold(&self, cold: Cold) {
-        let _pending = self.pending.lock();
+        let _one_at_a_time = self.publishing.lock();
         let state = self.state.load();
         self.store(&state, state.hot.clone(), state.sealing.clone(), Arc::new(cold));
     }
 
     /// Shows rows under a wider schema.
     pub fn set_spec(&self, spec: Spec, cold: Cold) -> Result<()> {
-        let _pending = self.pending.lock();
+        let _one_at_a_time = self.publishing.lock();
         let state = self.state.load();
         let widen = |chunks: &[Arc<Chunk>]| {
             let widened = chunks.iter().map(|chunk| {
@@ -314,6 +314,11 @@ impl Table {
         let next = TableState::new(Arc::new(spec), hot, sealing, Arc::new(cold), version);
         self.state.store(Arc::new(next));
         Ok(())
+    }
+
+    /// Whether these frames, the last of each lane, are in Delta.
+    pub fn has_committed(&self, last_seqs: &HashMap<u16, u64>) -> bool {
+        last_seqs.iter().all(|(lane, seq)| self.committed(*lane).is_some_and(|done| done >= *seq))
     }
 
     /// The last frame of a lane that is in Delta.
@@ -340,7 +345,6 @@ impl Table {
     pub fn remember(&self, producer: &str, seq: Option<u64>) {
         let Some(seq) = seq else { return };
         let mut known = self.producers.lock();
-        let entry = known.entry(producer.to_owned()).or_insert(seq);
-        *entry = seq.max(*entry);
+        raise(&mut known, &producer.into(), seq);
     }
 }

@@ -19,7 +19,7 @@ use super::hot::with_ingested;
 use super::io::DiskIo;
 use super::spec::{Mode, Spec, TableSpec};
 use super::sums::{self, BLOCK_BYTES, Summer, Sums};
-use super::{data, ipc, sort, stats};
+use super::{Lake, LakeOptions, Producer, data, delta, ipc, seal, sort, stats};
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -160,6 +160,39 @@ proptest! {
         let LakeError::Corrupt { offset, .. } = error else { panic!("{error}") };
         prop_assert_eq!(offset, block);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seal_commits_the_numbers_of_its_own_rows_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = LakeOptions { background: false, ..LakeOptions::new(dir.path()) };
+    let lake = Lake::open(options).await.unwrap();
+    lake.ensure_table(spec(&["name"]).table.clone()).await.unwrap();
+    let rows = |count| vec![(None, 0, None, None, None, None); count];
+    // Few rows behind many are a chunk of their own, so that a small seal takes the first alone.
+    for (id, count) in [("p", 10), ("q", 4)] {
+        let producer = Some(Producer { id: id.to_owned(), seq: 1 });
+        lake.append("t", batch(&rows(count)), producer).await.unwrap();
+    }
+    let table = lake.table("t").unwrap();
+    for committed in [[Some(1), None], [Some(1), Some(1)]] {
+        assert!(seal::seal(&table, &lake.options.io, 1).await.unwrap());
+        let delta = table.delta().await.unwrap();
+        for (id, expect) in ["p", "q"].into_iter().zip(committed) {
+            let found = delta.transaction(&delta::producer_app(id)).await.unwrap();
+            assert_eq!(found, expect, "{id}: a copy of the table would know rows it does not hold");
+        }
+    }
+}
+
+#[test]
+fn statistics_of_a_narrower_schema_are_not_told_under_other_names() {
+    let spec = spec(&[]);
+    let known = stats::ColumnStats { range: None, nulls: Some(0) };
+    let narrow = stats::FileStats { rows: 3, columns: vec![known; 3] };
+    let read = stats::from_json(&spec, Some(&stats::to_json(&spec, &narrow))).unwrap();
+    assert_eq!(read.rows, 3);
+    assert!(read.columns.iter().all(|column| *column == stats::ColumnStats::default()));
 }
 
 #[test]

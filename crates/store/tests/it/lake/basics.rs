@@ -181,6 +181,16 @@ async fn a_table_grows_columns_and_refuses_what_would_change_its_rows() {
     lake.flush("r").await.unwrap();
     assert_eq!(values(&lake, "r", sql).await, ["21 1"]);
 
+    // Delta readers are told of a column that may be null from now on, too.
+    let mut fields = wider.schema.fields().to_vec();
+    fields[0] = Arc::new(fields[0].as_ref().clone().with_nullable(true));
+    let wider = TableSpec { schema: Arc::new(Schema::new(fields)), ..wider };
+    lake.ensure_table(wider.clone()).await.unwrap();
+    assert_eq!(values(&lake, "r", sql).await, ["21 1"]);
+    let log = files(&lake.table_dir("r").unwrap().join("_delta_log"), ".json").pop().unwrap();
+    let log = std::fs::read_to_string(log).unwrap().replace('\\', "");
+    assert!(log.contains(r#""name":"site","type":"string","nullable":true"#), "{log}");
+
     let refused = [
         readings("r"),
         TableSpec { mode: Mode::Upsert { key: vec!["site".to_owned()] }, ..wider.clone() },

@@ -91,11 +91,12 @@ async fn a_seal_that_fails_anywhere_leaves_the_rows_and_is_made_once() {
         room += 997;
     }
     assert!(failures > 5, "only {failures} failures were tried");
+    let parquet = files(&lake.table_dir("r").unwrap(), ".parquet");
+    assert_eq!(parquet.len(), 1, "failed tries left files on the full disk: {parquet:?}");
     lake.append("r", many(1000, 10), by("p", 2)).await.unwrap();
     io.faults.fail_sync_dir.store(true, SeqCst);
     lake.flush("r").await.unwrap_err();
     io.faults.fail_sync_dir.store(false, SeqCst);
-    // Although the fsync of the folder failed, the commit may be there: it must not be made twice.
     lake.flush("r").await.unwrap();
     assert_eq!(count(&lake, "r").await, 1010);
     assert_eq!(lake.stats("r").unwrap().seal_error, None);
@@ -103,6 +104,56 @@ async fn a_seal_that_fails_anywhere_leaves_the_rows_and_is_made_once() {
     let lake = reopen(dir.path()).await;
     assert_eq!(count(&lake, "r").await, 1010);
     assert!(lake.append("r", many(0, 1000), by("p", 1)).await.unwrap().duplicate);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_was_lost_is_not_made_twice_and_forgets_no_producer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lake, io) = open_faulty(dir.path()).await;
+    lake.append("r", many(0, 10), by("p", 1)).await.unwrap();
+    io.faults.fail_commit_answer.store(true, SeqCst);
+    lake.flush("r").await.unwrap_err();
+    // Taken between the commit and the retry that finds it made: `q` is not in that commit.
+    lake.append("r", many(10, 10), by("q", 1)).await.unwrap();
+    lake.append("r", many(20, 10), by("p", 2)).await.unwrap();
+    io.faults.fail_commit_answer.store(false, SeqCst);
+    lake.flush("r").await.unwrap();
+    assert_eq!(count(&lake, "r").await, 30);
+    assert_eq!(files(&lake.table_dir("r").unwrap(), ".parquet").len(), 2);
+    lake.close().await.unwrap();
+    assert_eq!(files(&dir.path().join("wal/000"), ".wal"), Vec::<PathBuf>::new());
+    let lake = open(dir.path()).await;
+    assert_eq!(count(&lake, "r").await, 30);
+    for (producer, seq) in [("p", 1), ("p", 2), ("q", 1)] {
+        let again = lake.append("r", many(0, 10), by(producer, seq)).await.unwrap();
+        assert!(again.duplicate, "{producer} {seq} was forgotten");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_whose_commit_was_not_answered_is_shown_by_its_retry() {
+    let dir = tempfile::tempdir().unwrap();
+    let (lake, io) = open_faulty(dir.path()).await;
+    let mut bulk = lake.bulk("r", "import/x").await.unwrap();
+    bulk.write(many(0, 1000), 0).await.unwrap();
+    io.faults.fail_commit_answer.store(true, SeqCst);
+    bulk.commit().await.unwrap_err();
+    io.faults.fail_commit_answer.store(false, SeqCst);
+    assert_eq!(bulk.commit().await.unwrap().rows, 1000);
+    assert_eq!(count(&lake, "r").await, 1000, "what is acknowledged is visible");
+    drop(bulk);
+    assert_eq!(count(&lake, "r").await, 1000);
+    // The same when the retry is another bulk.
+    let mut bulk = lake.bulk("r", "import/y").await.unwrap();
+    bulk.write(many(0, 500), 0).await.unwrap();
+    io.faults.fail_commit_answer.store(true, SeqCst);
+    bulk.commit().await.unwrap_err();
+    drop(bulk);
+    io.faults.fail_commit_answer.store(false, SeqCst);
+    let mut bulk = lake.bulk("r", "import/y").await.unwrap();
+    bulk.write(many(0, 500), 0).await.unwrap();
+    bulk.commit().await.unwrap();
+    assert_eq!(count(&lake, "r").await, 1500);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,6 +168,7 @@ async fn a_bulk_on_a_full_disk_commits_nothing_and_can_be_run_again() {
     io.faults.bytes_left.store(-1, SeqCst);
     assert!(bulk.commit().await.is_err(), "a bulk that lost rows commits no more");
     assert_eq!(count(&lake, "r").await, 0);
+    assert_eq!(files(&lake.table_dir("r").unwrap(), ".parquet"), Vec::<PathBuf>::new());
     let mut bulk = lake.bulk("r", "import/x").await.unwrap();
     assert_eq!(bulk.taken(), None);
     bulk.write(many(0, 1000), 0).await.unwrap();

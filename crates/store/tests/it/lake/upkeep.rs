@@ -106,6 +106,32 @@ async fn the_background_seals_what_waits_and_frees_the_log() {
     panic!("rows were never sealed");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_steady_stream_does_not_hold_up_a_flush_or_a_backup() {
+    const LIMIT: Duration = Duration::from_secs(60);
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    lake.ensure_table(readings("r")).await.unwrap();
+    lake.append("r", many(0, 1000), None).await.unwrap();
+    let streaming = {
+        let lake = lake.clone();
+        tokio::spawn(async move {
+            loop {
+                lake.append("r", many(0, 10), None).await.unwrap();
+            }
+        })
+    };
+    let before = count(&lake, "r").await;
+    tokio::time::timeout(LIMIT, lake.flush("r")).await.expect("a flush ends").unwrap();
+    assert!(i64::try_from(lake.stats("r").unwrap().rows_in_files).unwrap() >= before);
+    let copy = tempfile::tempdir().unwrap();
+    let before = count(&lake, "r").await;
+    let backup = lake.backup(copy.path());
+    tokio::time::timeout(LIMIT, backup).await.expect("a backup ends").unwrap();
+    streaming.abort();
+    assert!(count(&open(copy.path()).await, "r").await >= before);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_keep_their_moment_while_everything_moves() {
     let dir = tempfile::tempdir().unwrap();
