@@ -57,6 +57,11 @@ pub(super) async fn run(records: &Records, migrations: Migrations) -> Result<usi
         }
         let fail = |cause| RecordsError::Migration { name: name.clone(), cause };
         let txn = records.write().await?;
+        // Now that it is our turn: another program may have started at the same time.
+        if applied::Entity::find_by_id(name.clone()).one(&*txn).await.map_err(fail)?.is_some() {
+            txn.rollback().await?;
+            continue;
+        }
         migration.up(&SchemaManager::new(&*txn)).await.map_err(fail)?;
         let applied_us = chrono::Utc::now().timestamp_micros();
         let line = applied::ActiveModel { name: Set(name.clone()), applied_us: Set(applied_us) };

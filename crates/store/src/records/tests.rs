@@ -196,6 +196,15 @@ async fn migrations_run_once_in_order_and_whole() {
 }
 
 #[tokio::test]
+async fn programs_that_start_together_migrate_once() {
+    for bed in beds().await {
+        let other = Records::open(&bed.target).await.unwrap();
+        let (one, two) = tokio::join!(bed.records.migrate(both()), other.migrate(both()));
+        assert_eq!(one.unwrap() + two.unwrap(), 2, "{}", bed.name);
+    }
+}
+
+#[tokio::test]
 async fn records_of_a_newer_program_are_refused() {
     for bed in beds().await {
         bed.records.migrate(both()).await.unwrap();
