@@ -94,6 +94,11 @@ impl Blocks {
         }
     }
 
+    /// The line on which the next block starts.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
     /// What is left of the stream.
     pub fn into_reader(self) -> Box<dyn Read + Send> {
         Box::new(std::io::Cursor::new(self.carry).chain(self.reader))

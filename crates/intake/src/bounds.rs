@@ -11,7 +11,8 @@ pub const BLOCK_WIDE_BYTES: usize = 512 * 1024;
 /// A longer record is a bad row. Must be smaller than a block.
 pub const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// A longer object of a JSON array refuses the file: where the next one begins cannot be told.
-pub const JSON_OBJECT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Parsed, it takes ten times as much, in every thread.
+pub const JSON_OBJECT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A longer text cell is a bad row; geometries may be as long as a record.
 pub const FIELD_BYTES_MAX: usize = 1024 * 1024;
 /// Columns of a file.
@@ -28,12 +29,29 @@ pub const SAMPLE_BYTES: usize = 256 * 1024;
 pub const SAMPLE_RECORDS: usize = 1000;
 /// Rows of a chunk where the format has rows of its own (Parquet, Excel).
 pub const BLOCK_ROWS: usize = 65_536;
+/// Bytes of Parquet rows in memory upon which a chunk ends: a file of a few kilobytes may repeat one
+/// long text for ever.
+pub const PARQUET_BLOCK_BYTES: usize = 32 * 1024 * 1024;
+/// Parts in which such a chunk is decoded …
+pub const PARQUET_PARTS: usize = 16;
+/// … and bytes of one of them.
+pub const PARQUET_PART_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Cells of a block: with many columns a block has fewer rows.
 pub const CELLS_PER_BLOCK_MAX: usize = 8 * 1024 * 1024;
 /// Filled cells of a sheet, which are all in memory.
 pub const EXCEL_CELLS_MAX: usize = 8 * 1024 * 1024;
-/// Excel is read whole, so the file is limited.
+/// Bytes of text in these cells.
+pub const EXCEL_CELLS_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Excel is read whole, so the file is limited …
 pub const EXCEL_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// … and what it unpacks to: all of its parts …
+pub const EXCEL_UNPACKED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// … the texts that its sheets share …
+pub const EXCEL_TEXTS_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// … any part that is no sheet, of which memory takes many times the length …
+pub const EXCEL_PART_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// … and their number.
+pub const EXCEL_PARTS_MAX: usize = 10_000;
 /// Blocks that wait between two threads.
 pub const BLOCKS_IN_FLIGHT: usize = 2;
 /// Threads that parse.

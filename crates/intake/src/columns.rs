@@ -13,7 +13,7 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use pack::FieldType;
 
-use crate::bounds::FIELD_BYTES_MAX;
+use crate::bounds::{BAD_ROWS_PER_CHUNK_MAX, FIELD_BYTES_MAX};
 use crate::chunk::Reason;
 use crate::plan::{FieldPlan, Part, Plan, Source, Template};
 use crate::table::Table;
@@ -45,10 +45,18 @@ impl Refusal {
     }
 }
 
-/// A column and the rows (by position) that it spoils, ascending.
+/// A column and the rows (by position) that it spoils, ascending. Of more than the rows that may
+/// be bad, some are left out: the chunk is refused whole.
 pub struct Column {
     pub array: ArrayRef,
     pub refused: Vec<(usize, Refusal)>,
+}
+
+/// Notes a refusal, unless there are enough already to refuse the whole chunk.
+fn refuse(refused: &mut Vec<(usize, Refusal)>, row: usize, refusal: Refusal) {
+    if refused.len() <= BAD_ROWS_PER_CHUNK_MAX {
+        refused.push((row, refusal));
+    }
 }
 
 pub struct Reader<'a> {
@@ -324,8 +332,8 @@ impl Gaps {
         let row = self.nulls.len();
         self.nulls.append_null();
         match why {
-            Err(refusal) => self.refused.push((row, refusal)),
-            Ok(_) if self.required => self.refused.push((row, required())),
+            Err(refusal) => refuse(&mut self.refused, row, refusal),
+            Ok(_) if self.required => refuse(&mut self.refused, row, required()),
             Ok(_) => {}
         }
     }
@@ -351,12 +359,12 @@ fn append_geometry(
         Ok(None) => {
             values.append_null();
             if field.required {
-                refused.push((row, required()));
+                refuse(refused, row, required());
             }
         }
         Err(refusal) => {
             values.append_null();
-            refused.push((row, refusal));
+            refuse(refused, row, refusal);
         }
     }
 }
@@ -374,7 +382,7 @@ fn integer(cell: &[u8]) -> Result<i64, Refusal> {
 
 fn cents(cell: &[u8]) -> Result<i64, Refusal> {
     utf8(cell)
-        .and_then(|text| number::decimal(text)?.to_scaled(2))
+        .and_then(|text| number::decimal(text).filter(|value| !value.is_share())?.to_scaled(2))
         .ok_or_else(|| Refusal::expected(Reason::Type, "an amount of money in yuan", cell))
 }
 

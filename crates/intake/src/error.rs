@@ -29,7 +29,7 @@ pub enum IntakeError {
     #[error("the file does not fit the contract of {dataset}: {drift}")]
     Drift { dataset: String, drift: Drift },
     #[error(
-        "{count} bad rows after line {line}, more than {max} in one chunk: the file is not what the contract of {dataset} expects; the first one: {first}"
+        "at least {count} bad rows from line {line} on, more than {max} in one chunk: the file is not what the contract of {dataset} expects; the first one: {first}"
     )]
     TooManyBadRows { dataset: String, count: usize, line: u64, max: usize, first: String },
     #[error("{path} changed while it was read: import it again when nothing writes to it any more")]

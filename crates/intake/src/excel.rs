@@ -6,18 +6,20 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use calamine::{Data, ExcelDateTime, Reader as _, Xlsx, open_workbook};
 
 use crate::bounds::{
-    COLUMNS_MAX, EXCEL_BYTES_MAX, EXCEL_CELLS_MAX, SAMPLE_RECORDS, rows_per_block,
+    COLUMNS_MAX, EXCEL_BYTES_MAX, EXCEL_CELLS_BYTES_MAX, EXCEL_CELLS_MAX, SAMPLE_RECORDS,
+    rows_per_block,
 };
 use crate::error::IntakeError;
 use crate::pipeline::{Piece, Work};
 use crate::plan::Plan;
 use crate::table::Table;
-use crate::{Opened, Read, rows};
+use crate::{Opened, Read, rows, workbook};
 
 /// Titles above the header are passed over, but not more than these.
 const TITLE_ROWS_MAX: usize = 10;
@@ -55,8 +57,11 @@ struct SheetRow {
     cells: Vec<(u32, Data)>,
 }
 
+fn problem(problem: impl Into<String>) -> IntakeError {
+    IntakeError::Content { format: "Excel", problem: problem.into() }
+}
+
 fn sheet(path: &Path, name: Option<&str>) -> Result<Vec<SheetRow>, IntakeError> {
-    let problem = |problem: String| IntakeError::Content { format: "Excel", problem };
     let bytes = std::fs::metadata(path)
         .map_err(|source| IntakeError::Read { path: path.to_owned(), source })?
         .len();
@@ -65,6 +70,13 @@ fn sheet(path: &Path, name: Option<&str>) -> Result<Vec<SheetRow>, IntakeError> 
             "{bytes} bytes, of which at most {EXCEL_BYTES_MAX} are read: save it as CSV"
         )));
     }
+    workbook::check(path).map_err(problem)?;
+    // The library counts rows and columns unchecked, so that an absurd cell reference may panic.
+    catch_unwind(AssertUnwindSafe(|| cells(path, name)))
+        .unwrap_or_else(|_| Err(problem("it is damaged: open it in Excel and save it anew")))
+}
+
+fn cells(path: &Path, name: Option<&str>) -> Result<Vec<SheetRow>, IntakeError> {
     let failed = |error: calamine::XlsxError| problem(error.to_string());
     let mut book: Xlsx<BufReader<File>> = open_workbook(path).map_err(failed)?;
     let names = book.sheet_names();
@@ -73,11 +85,11 @@ fn sheet(path: &Path, name: Option<&str>) -> Result<Vec<SheetRow>, IntakeError> 
         Some(name) => {
             return Err(problem(format!("no sheet `{name}`: there are {}", names.join(", "))));
         }
-        None => names.first().cloned().ok_or_else(|| problem("no sheet in it".to_owned()))?,
+        None => names.first().cloned().ok_or_else(|| problem("no sheet in it"))?,
     };
     let mut reader = book.worksheet_cells_reader(&name).map_err(failed)?;
     let mut rows: Vec<SheetRow> = Vec::new();
-    let mut count = 0;
+    let (mut count, mut bytes) = (0, 0);
     while let Some(cell) = reader.next_cell().map_err(failed)? {
         let (number, column) = cell.get_position();
         let value = Data::from(cell.get_value().clone());
@@ -87,6 +99,14 @@ fn sheet(path: &Path, name: Option<&str>) -> Result<Vec<SheetRow>, IntakeError> 
         count += 1;
         if count > EXCEL_CELLS_MAX {
             return Err(problem(format!("more than {EXCEL_CELLS_MAX} cells: save it as CSV")));
+        }
+        // One long text may be shared by every cell.
+        if let Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) = &value {
+            bytes += text.len();
+        }
+        if bytes > EXCEL_CELLS_BYTES_MAX {
+            let max = EXCEL_CELLS_BYTES_MAX;
+            return Err(problem(format!("more than {max} bytes of text: save it as CSV")));
         }
         match rows.last_mut() {
             Some(row) if row.number == number => row.cells.push((column, value)),

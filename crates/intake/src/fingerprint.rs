@@ -12,7 +12,7 @@ use crate::error::IntakeError;
 use crate::options::Options;
 
 /// Raise it with every change after which a file gives other chunks than before.
-pub const INTAKE_VERSION: u32 = 1;
+pub const INTAKE_VERSION: u32 = 2;
 
 const READ_BYTES: usize = 1024 * 1024;
 
@@ -24,9 +24,11 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Starts to hash in a thread of its own.
+    /// Starts to hash in a thread of its own. `before` is what the file was before anybody opened
+    /// it: what is read and what is hashed are then the same.
     pub fn start(
         path: &Path,
+        before: Metadata,
         contract: &Contract,
         mapping: Option<&ImportMapping>,
         options: &Options,
@@ -37,8 +39,7 @@ impl Fingerprint {
             .name("intake-hash".to_owned())
             .spawn(move || hash(&file, &terms))
             .expect("the system starts a thread");
-        let before = std::fs::metadata(path).ok();
-        Self { path: path.to_owned(), before, thread: Some(thread), known: None }
+        Self { path: path.to_owned(), before: Some(before), thread: Some(thread), known: None }
     }
 
     pub fn get(&mut self) -> Result<String, IntakeError> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3, memrchr};
-use pack::Crs;
+use pack::{Crs, FieldType, ImportMapping};
 use serde_json::{Map, Value};
 
 use crate::blocks::{Block, Blocks};
@@ -22,8 +22,9 @@ use crate::bounds::{
 use crate::error::IntakeError;
 use crate::options::Format;
 use crate::pipeline::{Piece, Work};
-use crate::plan::{GEOMETRY_COLUMN, Plan};
+use crate::plan::{GEOMETRY_COLUMN, Plan, Source};
 use crate::table::{Fault, Table};
+use crate::text::{bare_name, normal_name};
 use crate::{Opened, Read, geometry, rows, source};
 
 const SHORTEST_OBJECT: &str = "{},";
@@ -62,14 +63,16 @@ pub fn open<'a>(read: &Read<'a>, format: Format) -> Result<Opened<'a>, IntakeErr
     if names.len() > COLUMNS_MAX {
         return Err(IntakeError::TooManyColumns { found: names.len(), max: COLUMNS_MAX });
     }
+    let columns = names.len();
     let (plan, mut drift, mapping) = read.plan(names, source.transcoded, crs)?;
-    let keys = Arc::new(Keys::new(&plan, read.strict(mapping)));
+    let (plan, late) = with_late_columns(read, plan, mapping, source.transcoded, crs);
+    let keys = Arc::new(Keys::new(&plan, late, read.strict(mapping)));
     let sample = table(&keys, first.clone(), shape);
     drift.retyped = rows::retyped(&plan, &sample, SAMPLE_RECORDS);
     let again = Cursor::new(first.text).chain(blocks.into_reader());
     let block_bytes = if plan.wide.is_some() { BLOCK_WIDE_BYTES } else { BLOCK_BYTES };
     // Even if every object were the shortest there is, its nulls are cells.
-    let objects_max = CELLS_PER_BLOCK_MAX / plan.header.names.len();
+    let objects_max = CELLS_PER_BLOCK_MAX / columns;
     let block_bytes = block_bytes.min(objects_max * SHORTEST_OBJECT.len());
     array_ended.store(false, Ordering::Relaxed);
     let pieces = Pieces {
@@ -101,8 +104,12 @@ fn blocks(
             let cut = move |text: &[u8], last: bool| {
                 let mut objects = Objects { text, at: 0, ended: false };
                 let mut end = 0;
-                while objects.next().is_some_and(|object| object.whole || last) {
+                while let Some(object) = objects.next().filter(|object| object.whole || last) {
                     end = objects.at;
+                    if !object.whole {
+                        // A bad row tells of it; the end that is missing need not be told too.
+                        ended.store(true, Ordering::Relaxed);
+                    }
                 }
                 if objects.ended {
                     ended.store(true, Ordering::Relaxed);
@@ -341,9 +348,45 @@ fn each_member<'a>(object: &'a Map<String, Value>, mut take: impl FnMut(&'a str,
     }
 }
 
+/// The plan with a column for each field that no key of the first objects fills. Keys may be left
+/// out where they have no value, so that one may turn up at any object; and the columns, by their
+/// normal names.
+fn with_late_columns(
+    read: &Read<'_>,
+    plan: Plan,
+    mapping: Option<&ImportMapping>,
+    transcoded: bool,
+    crs: Option<Crs>,
+) -> (Plan, HashMap<String, usize>) {
+    let mut names = plan.header.names.clone();
+    let mut late = HashMap::new();
+    for (field, planned) in read.contract.fields.iter().zip(&plan.fields) {
+        if !matches!(planned.source, Source::Absent) || plan.header.find(&field.name).is_some() {
+            continue;
+        }
+        let titles = [&field.name, &field.title.zh, &field.title.en];
+        for name in titles.into_iter().chain(&field.aliases).filter(|name| !name.is_empty()) {
+            late.entry(normal_name(name)).or_insert(names.len());
+        }
+        if field.ty == FieldType::Geometry {
+            late.entry(GEOMETRY_COLUMN.to_owned()).or_insert(names.len());
+        }
+        names.push(field.name.clone());
+    }
+    if late.is_empty() {
+        return (plan, late);
+    }
+    match read.plan(names, transcoded, crs) {
+        Ok((wider, _, again)) if again.map(|m| &m.id) == mapping.map(|m| &m.id) => (wider, late),
+        _ => (plan, HashMap::new()),
+    }
+}
+
 /// Which column a key is.
 struct Keys {
     columns: HashMap<String, usize>,
+    /// Columns that the first objects lack, by all names that their fields go by.
+    late: HashMap<String, usize>,
     /// Cells of a record.
     width: usize,
     /// A key of no column spoils its row.
@@ -351,10 +394,18 @@ struct Keys {
 }
 
 impl Keys {
-    fn new(plan: &Plan, strict: bool) -> Self {
+    fn new(plan: &Plan, late: HashMap<String, usize>, strict: bool) -> Self {
         let names = plan.header.names.iter().enumerate();
         let columns = names.map(|(column, name)| (name.clone(), column)).collect();
-        Self { columns, width: plan.header.names.len(), strict }
+        Self { columns, late, width: plan.header.names.len(), strict }
+    }
+
+    fn column(&self, key: &str) -> Option<usize> {
+        let known = self.columns.get(key);
+        if known.is_some() || self.late.is_empty() {
+            return known.copied();
+        }
+        self.late.get(&normal_name(key)).or_else(|| self.late.get(&bare_name(key))).copied()
     }
 }
 
@@ -369,6 +420,24 @@ struct Pieces {
     format: Format,
 }
 
+impl Pieces {
+    /// An array that the file does not close was cut off, even if between two objects.
+    fn missing_end(&mut self) -> Option<(Piece, u64)> {
+        if self.shape == Shape::Lines || self.array_ended.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.finished = true;
+        let (width, line) = (self.keys.width, self.blocks.line());
+        let piece = move |_: &Plan| {
+            let mut table = Table::new(width);
+            let problem = "expected the array's closing ], found the file's end: it is cut off";
+            table.end_faulty(0, 0, line, Fault::Syntax(problem.to_owned()));
+            Ok(table)
+        };
+        Some((Box::new(piece), self.position.load(Ordering::Relaxed)))
+    }
+}
+
 impl Work for Pieces {
     fn next(&mut self) -> Result<Option<(Piece, u64)>, IntakeError> {
         if self.finished {
@@ -377,7 +446,7 @@ impl Work for Pieces {
         let block = self.blocks.next();
         let block =
             block.map_err(|source| IntakeError::Read { path: self.path.clone(), source })?;
-        let Some(block) = block else { return Ok(None) };
+        let Some(block) = block else { return Ok(self.missing_end()) };
         // What follows the array is not its business.
         self.finished = self.array_ended.load(Ordering::Relaxed);
         if block.oversized && self.shape == Shape::Array {
@@ -430,8 +499,8 @@ fn fill(keys: &Keys, text: &[u8], whole: bool, cells: &mut [Option<Vec<u8>>]) ->
     let object: Map<String, Value> = serde_json::from_slice(text)
         .map_err(|error| Fault::Syntax(format!("expected a JSON object: {error}")))?;
     let mut new = None;
-    each_member(&object, |name, value| match keys.columns.get(name) {
-        Some(column) => cells[*column] = cell(name, value),
+    each_member(&object, |name, value| match keys.column(name) {
+        Some(column) => cells[column] = cell(name, value),
         None if keys.strict && !value.is_null() => new = Some(name.to_owned()),
         None => {}
     });

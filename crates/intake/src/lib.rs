@@ -43,6 +43,7 @@ mod table;
 mod text;
 mod time;
 mod typed;
+mod workbook;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -83,7 +84,8 @@ pub fn open(
     options: &Options,
 ) -> Result<Intake, IntakeError> {
     let error = |source| IntakeError::Read { path: path.to_owned(), source };
-    let bytes_total = std::fs::metadata(path).map_err(error)?.len();
+    let before = std::fs::metadata(path).map_err(error)?;
+    let bytes_total = before.len();
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let format = options.format.or_else(|| Format::of_name(&name));
     let format = format.ok_or_else(|| IntakeError::Format { path: path.to_owned() })?;
@@ -96,7 +98,7 @@ pub fn open(
     };
     let Opened { plan, drift, mapping, work } = opened;
     refuse_drift(contract, &drift)?;
-    let fingerprint = Fingerprint::start(path, contract, mapping, options);
+    let fingerprint = Fingerprint::start(path, before, contract, mapping, options);
     let plan = Arc::new(plan);
     let threads = options.threads.unwrap_or_else(pipeline::default_threads);
     let pipeline = Pipeline::start(Arc::clone(&plan), work, threads);

@@ -18,6 +18,8 @@ const EXACT_DIGITS: usize = 15;
 const INTEGER_DIGITS: usize = 18;
 /// Longer texts are no number.
 const NUMBER_BYTES_MAX: usize = 64;
+/// The power of ten of one part in a hundred.
+const PERCENT: i32 = 2;
 /// Powers of ten beyond which nothing that a city counts lies.
 const EXPONENT_MAX: i32 = 400;
 
@@ -80,7 +82,7 @@ pub struct Decimal {
     digits: i128,
     exponent: i32,
     /// 2 for %, 3 for ‰, 0 for neither.
-    pub parts_of: i32,
+    parts_of: i32,
 }
 
 impl Decimal {
@@ -88,11 +90,17 @@ impl Decimal {
         Self { digits, exponent, parts_of: 0 }
     }
 
-    /// The nearest `f64`; percent signs are applied unless `keep_percent`.
-    pub fn to_f64(self, keep_percent: bool) -> Option<f64> {
-        let exponent = self.exponent - if keep_percent { 0 } else { self.parts_of };
+    /// The nearest `f64`. In a field whose unit is percent, 12.5% is 12.5 and 5‰ is 0.5.
+    pub fn to_f64(self, in_percent: bool) -> Option<f64> {
+        let kept = if in_percent && self.parts_of > 0 { PERCENT } else { 0 };
+        let exponent = self.exponent - self.parts_of + kept;
         let value: f64 = format!("{}e{exponent}", self.digits).parse().ok()?;
         value.is_finite().then_some(value)
+    }
+
+    /// Whether it is a share of something: not what an amount of money is.
+    pub fn is_share(self) -> bool {
+        self.parts_of > 0
     }
 
     /// `self × 10^scale` where that is an integer: 0 for counts, 2 for cents.
@@ -137,8 +145,8 @@ pub fn decimal(text: &str) -> Option<Decimal> {
 
 /// Takes off a percent or per-mille sign, 百分之 and 千分之 among them.
 fn percent(text: &str) -> (&str, i32) {
-    const SIGNS: [(&str, i32); 2] = [("%", 2), ("‰", 3)];
-    const WORDS: [(&str, i32); 2] = [("百分之", 2), ("千分之", 3)];
+    const SIGNS: [(&str, i32); 2] = [("%", PERCENT), ("‰", 3)];
+    const WORDS: [(&str, i32); 2] = [("百分之", PERCENT), ("千分之", 3)];
     for (sign, parts) in SIGNS {
         if let Some(rest) = text.strip_suffix(sign) {
             return (rest.trim_end(), parts);
@@ -221,7 +229,8 @@ fn chinese(text: &str) -> Option<Decimal> {
 }
 
 /// Reads 千, 百, 十 within a section, and sections by 万 and 亿. Texts of digits alone are read
-/// digit by digit, as years and numbers of houses are written.
+/// digit by digit, as years and numbers of houses are written. Units fall within a section and
+/// from section to section, and each but 十 has a digit before it: 万元 alone is no number.
 fn chinese_integer(text: &str) -> Option<i128> {
     if text.is_empty() {
         return None;
@@ -231,16 +240,17 @@ fn chinese_integer(text: &str) -> Option<i128> {
             value.checked_mul(10)?.checked_add(chinese_digit(character)?)
         });
     }
-    // What lies above 亿, above 万, and below.
-    let (mut high, mut middle, mut section) = (0i128, 0i128, 0i128);
-    let (mut digit, mut last_unit) = (None, 0i128);
+    // What lies above 亿, above 万, and below; `None`: there is nothing.
+    let (mut high, mut middle, mut section) = (None::<i128>, None::<i128>, None::<i128>);
+    let (mut digit, mut last_unit) = (None, i128::MAX);
+    let mut after_zero = false;
     for character in text.chars() {
         if let Some(value) = chinese_digit(character) {
             if digit.is_some_and(|before| before != 0) {
                 return None;
             }
             digit = Some(value);
-            last_unit = if value == 0 { 0 } else { last_unit };
+            after_zero |= value == 0;
             continue;
         }
         let unit: i128 = match character {
@@ -251,23 +261,40 @@ fn chinese_integer(text: &str) -> Option<i128> {
             '亿' | '億' => 100_000_000,
             _ => return None,
         };
+        let given = digit.take().filter(|value| *value != 0);
         if unit < 10_000 {
-            section += digit.take().unwrap_or(1).checked_mul(unit)?;
-        } else {
-            section += digit.take().unwrap_or(0);
-            if unit == 10_000 {
-                middle = middle.checked_add(section)?.checked_mul(unit)?;
-            } else {
-                high = high.checked_add(middle)?.checked_add(section)?.checked_mul(unit)?;
-                middle = 0;
+            let factor = given.or((unit == 10).then_some(1))?;
+            if unit >= last_unit {
+                return None;
             }
-            section = 0;
+            section = Some(section.unwrap_or(0) + factor * unit);
+            last_unit = unit;
+        } else {
+            section = match (section, given) {
+                (None, given) => given,
+                (section, given) => Some(section.unwrap_or(0) + given.unwrap_or(0)),
+            };
+            if unit == 10_000 {
+                if middle.is_some() {
+                    return None;
+                }
+                middle = Some(section.take()?.checked_mul(unit)?);
+            } else {
+                if high.is_some() || (middle.is_none() && section.is_none()) {
+                    return None;
+                }
+                let above = middle.take().unwrap_or(0).checked_add(section.take().unwrap_or(0))?;
+                high = Some(above.checked_mul(unit)?);
+            }
+            last_unit = unit;
         }
-        last_unit = unit;
+        after_zero = false;
     }
     // A lone digit after a unit counts the next unit down: 两万三 is 23 000. After 零 it is ones.
-    let tail = digit.unwrap_or(0) * if last_unit >= 100 { last_unit / 10 } else { 1 };
-    high.checked_add(middle)?.checked_add(section)?.checked_add(tail)
+    let next = if last_unit >= 100 && !after_zero { last_unit / 10 } else { 1 };
+    let tail = digit.unwrap_or(0) * next;
+    let sections = [high, middle, section].into_iter().map(|value| value.unwrap_or(0));
+    sections.chain([tail]).try_fold(0i128, i128::checked_add)
 }
 
 fn chinese_digit(character: char) -> Option<i128> {
@@ -313,6 +340,7 @@ mod tests {
             ("12.5%", 0.125),
             ("百分之十二", 0.12),
             ("5‰", 0.005),
+            ("千分之五", 0.005),
             ("一百二十三", 123.0),
             ("一点五亿", 1.5e8),
             ("负三", -3.0),
@@ -338,6 +366,13 @@ mod tests {
             ("一万零三", 10_003),
             ("二〇二四", 2024),
             ("一亿二千万", 120_000_000),
+            ("一万亿", 1_000_000_000_000),
+            ("一百二十万三千", 1_203_000),
+            ("一亿零五", 100_000_005),
+            ("二万五千三", 25_300),
+            ("一百二", 120),
+            ("一百十五", 115),
+            ("三万零五十", 30_050),
             ("壹佰贰拾叁", 123),
             ("２０２４", 2024),
             ("12.0", 12),
@@ -363,12 +398,32 @@ mod tests {
             "inf",
             "1e999",
             "--1",
+            // A unit is no number, nor are units in an order that no number has.
+            "万",
+            "亿",
+            "千万",
+            "万元",
+            "百",
+            "一万一万",
+            "一亿二亿",
+            "三十百",
+            "二千三千",
+            "零万",
         ] {
             assert_eq!(float(text), None, "{text}");
         }
         assert_eq!(integer("12.5"), None);
         assert_eq!(integer("9223372036854775808"), None);
         assert_eq!(integer("-9223372036854775808"), Some(i64::MIN));
+    }
+
+    #[test]
+    fn shares_are_read_in_the_unit_of_their_field() {
+        let read = |text| decimal(text).and_then(|value| value.to_f64(true));
+        for (text, percent) in [("12.5%", 12.5), ("12.5", 12.5), ("5‰", 0.5), ("百分之三", 3.0)]
+        {
+            assert_eq!(read(text), Some(percent), "{text}");
+        }
     }
 
     #[test]

@@ -6,13 +6,17 @@
 use std::fs::File;
 
 use arrow::array::{Array, RecordBatch};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use pack::Crs;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use serde_json::Value;
 
-use crate::bounds::{COLUMNS_MAX, SAMPLE_RECORDS, rows_per_block};
+use crate::bounds::{
+    COLUMNS_MAX, PARQUET_BLOCK_BYTES, PARQUET_PART_BYTES_MAX, PARQUET_PARTS, SAMPLE_RECORDS,
+    rows_per_block,
+};
 use crate::error::IntakeError;
 use crate::excel::push_csv;
 use crate::json::crs_of;
@@ -61,8 +65,8 @@ fn start(read: &Read<'_>) -> Result<Started, IntakeError> {
         None => (None, None),
     };
     let schema = builder.schema().clone();
-    let reader =
-        builder.with_batch_size(rows_per_block(schema.fields().len())).build().map_err(content)?;
+    let part_rows = rows_per_block(schema.fields().len()).div_ceil(PARQUET_PARTS);
+    let reader = builder.with_batch_size(part_rows).build().map_err(content)?;
     Ok((reader, schema, geometry, crs, rows))
 }
 
@@ -118,9 +122,31 @@ struct Batches {
     bytes: u64,
 }
 
+impl Batches {
+    /// The rows of a chunk: all its parts, or fewer where they are long.
+    fn block(&mut self) -> Result<Option<RecordBatch>, IntakeError> {
+        let (mut parts, mut bytes) = (Vec::new(), 0);
+        while parts.len() < PARQUET_PARTS && bytes < PARQUET_BLOCK_BYTES {
+            let Some(part) = self.reader.next().transpose().map_err(content)? else { break };
+            let part_bytes = part.get_array_memory_size();
+            if part_bytes > PARQUET_PART_BYTES_MAX {
+                let rows = part.num_rows();
+                return Err(content(format!(
+                    "{rows} rows of it take more than {PARQUET_PART_BYTES_MAX} bytes: split its \
+                     long texts off"
+                )));
+            }
+            bytes += part_bytes;
+            parts.push(part);
+        }
+        let Some(first) = parts.first() else { return Ok(None) };
+        concat_batches(&first.schema(), &parts).map(Some).map_err(content)
+    }
+}
+
 impl Work for Batches {
     fn next(&mut self) -> Result<Option<(Piece, u64)>, IntakeError> {
-        let Some(batch) = self.reader.next().transpose().map_err(content)? else { return Ok(None) };
+        let Some(batch) = self.block()? else { return Ok(None) };
         let first_row = self.first_row;
         self.first_row += batch.num_rows() as u64;
         let done = u128::from(self.first_row - 1) * u128::from(self.bytes)

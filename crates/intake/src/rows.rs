@@ -58,7 +58,16 @@ pub fn chunk(
     let columns: Vec<Column> = plan.fields.iter().map(|field| reader.column(field)).collect();
     let mut bad = faulty(plan, &table);
     let refused = columns.iter().map(|column| column.refused.len()).sum::<usize>();
-    let count = bad.len() + refused;
+    // Before any more of them are written down: a whole block of bad rows takes many times its
+    // own length.
+    let most = columns.iter().map(|column| column.refused.len()).max().unwrap_or(0);
+    if table.faults.len() + most > BAD_ROWS_PER_CHUNK_MAX {
+        let first = match (bad.first(), columns.iter().find_map(|c| c.refused.first())) {
+            (Some(bad), _) => bad.message.clone(),
+            (None, refused) => refused.map_or_else(String::new, |(_, r)| r.message.clone()),
+        };
+        return Err(too_many(plan, &table, table.faults.len() + most, first));
+    }
     let arrays: Vec<ArrayRef> = columns.iter().map(|column| column.array.clone()).collect();
     let arrays = if refused == 0 {
         arrays
@@ -74,10 +83,7 @@ pub fn chunk(
             .expect("all columns are as long as the rows")
     };
     if bad.len() > BAD_ROWS_PER_CHUNK_MAX {
-        let line = table.records.first().map_or(1, |record| record.line);
-        let (dataset, max) = (plan.dataset.clone(), BAD_ROWS_PER_CHUNK_MAX);
-        let first = bad[0].message.clone();
-        return Err(IntakeError::TooManyBadRows { dataset, count, line, max, first });
+        return Err(too_many(plan, &table, bad.len(), bad[0].message.clone()));
     }
     let length = arrays.first().map_or(0, |array| array.len());
     let options = RecordBatchOptions::new().with_row_count(Some(length));
@@ -85,6 +91,13 @@ pub fn chunk(
         .expect("every column was built for its field, and required ones have no nulls left");
     let origin = Arc::new(Origin { plan: Arc::clone(plan), table, rows: origins });
     Ok(Chunk { seq, rows, bad, skipped, bytes_read, origin })
+}
+
+fn too_many(plan: &Plan, table: &Table, count: usize, first: String) -> IntakeError {
+    let places = table.records.iter().chain(table.faults.iter().map(|(record, _)| record));
+    let line = places.map(|record| record.line).min().unwrap_or(1);
+    let (dataset, max) = (plan.dataset.clone(), BAD_ROWS_PER_CHUNK_MAX);
+    IntakeError::TooManyBadRows { dataset, count, line, max, first }
 }
 
 /// The rows that the first `records` records of a table stand for, and how many are skipped.
@@ -121,7 +134,7 @@ fn is_skipped(plan: &Plan, table: &Table, record: usize) -> bool {
     })
 }
 
-/// Bad rows for the records that could not be cut into cells.
+/// Bad rows for the records that could not be cut into cells, as far as there may be any.
 fn faulty(plan: &Plan, table: &Table) -> Vec<BadRow> {
     let of = |(record, fault): &(Record, Fault)| {
         let (reason, message) = match fault {
@@ -144,7 +157,7 @@ fn faulty(plan: &Plan, table: &Table) -> Vec<BadRow> {
         let (line, raw) = (record.line, raw_text(table.text(*record)));
         BadRow { line, raw, field: None, reason, message }
     };
-    table.faults.iter().map(of).collect()
+    table.faults.iter().take(BAD_ROWS_PER_CHUNK_MAX).map(of).collect()
 }
 
 /// Adds a bad row for each row that some column refused, with the first such column's reason;

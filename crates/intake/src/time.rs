@@ -108,6 +108,36 @@ fn moment(text: &str) -> Option<Moment> {
     cursor.rest.is_empty().then_some(Moment { days, seconds, micros, offset_minutes })
 }
 
+/// Which twelve hours a word means.
+#[derive(Debug, Clone, Copy)]
+enum PartOfDay {
+    Morning,
+    Afternoon,
+    Evening,
+}
+
+const PARTS_OF_DAY: [(&str, PartOfDay); 5] = [
+    ("上午", PartOfDay::Morning),
+    ("凌晨", PartOfDay::Morning),
+    ("早上", PartOfDay::Morning),
+    ("下午", PartOfDay::Afternoon),
+    ("晚上", PartOfDay::Evening),
+];
+
+impl PartOfDay {
+    /// The hour of the day that `hour` means; `None` where people disagree. 上午12 is midnight, as
+    /// programs write it; 晚上12 and 晚上1 belong to a day that nobody can tell.
+    fn hour(self, hour: u32) -> Option<u32> {
+        match (self, hour) {
+            (Self::Morning, 12) => Some(0),
+            (Self::Morning, 0..=11) | (Self::Afternoon | Self::Evening, 13..=23) => Some(hour),
+            (Self::Afternoon, 12) => Some(12),
+            (Self::Afternoon, 0..=11) | (Self::Evening, 5..=11) => Some(hour + 12),
+            _ => None,
+        }
+    }
+}
+
 struct Cursor<'a> {
     rest: &'a str,
 }
@@ -182,13 +212,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn separated_time(&mut self) -> Option<(u32, u32, u32, i64)> {
-        let afternoon = ["下午", "晚上"].iter().any(|word| self.word(word));
-        let _morning = !afternoon && ["上午", "凌晨", "早上"].iter().any(|word| self.word(word));
+        let part = PARTS_OF_DAY.iter().find(|(word, _)| self.word(word)).map(|(_, part)| *part);
         self.spaces();
-        let mut hour = self.number(1, 2)?;
-        if afternoon && hour < 12 {
-            hour += 12;
-        }
+        let hour = self.number(1, 2)?;
+        let hour = part.map_or(Some(hour), |part| part.hour(hour))?;
         if !self.skip(&[':', '时', '点']) {
             return None;
         }
@@ -281,6 +308,11 @@ mod tests {
         check("2010-1-1 0:00", "2009-12-31T16:00:00Z");
         check("2024-03-05 24:00", "2024-03-05T16:00:00Z");
         check("2024-03-05 14时", "2024-03-05T06:00:00Z");
+        check("2024/3/5 凌晨12:30", "2024-03-04T16:30:00Z");
+        check("2024/3/5 上午12:30:00", "2024-03-04T16:30:00Z");
+        check("2024/3/5 下午12:30", "2024-03-05T04:30:00Z");
+        check("2024/3/5 晚上9点", "2024-03-05T13:00:00Z");
+        check("2024/3/5 晚上21点", "2024-03-05T13:00:00Z");
     }
 
     #[test]
@@ -296,6 +328,10 @@ mod tests {
             "2024-03-05 14:30:00 +15:00",
             "2024年3月5",
             "2024-03-05 14:30:61",
+            "2024-03-05 上午14:30",
+            "2024-03-05 晚上12:30",
+            "2024-03-05 晚上1:30",
+            "2024-03-05 凌晨24:00",
             "2024-03-05x",
             "12",
         ] {

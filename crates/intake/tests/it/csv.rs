@@ -265,3 +265,31 @@ fn many_columns_and_short_lines_stay_small() {
     assert_eq!((rows.num_rows(), bad.len()), (0, 50_000));
     assert_eq!((bad[0].line, bad[49_999].line), (2, 50_001));
 }
+
+#[test]
+fn a_chunk_of_bad_rows_refuses_the_file_and_says_why() {
+    let mut contract = people();
+    contract.drift = DriftRule::Evolve;
+    let bad_cells = "a,x,1\n".repeat(70_000);
+    let bad_records = "a\n".repeat(70_000);
+    let both = "a,x,1\nb\n".repeat(40_000);
+    for (text, expect) in [
+        (bad_cells, "expected an integer, found `x`"),
+        (bad_records, "expected 3 cells, found 1"),
+        (both, "expected 3 cells, found 1"),
+    ] {
+        let (_dir, path) = file("bad.csv", format!("name,people,area_km2\n{text}"));
+        let error = read(&path, &contract, &[], &Options::default()).unwrap_err();
+        assert!(matches!(error, IntakeError::TooManyBadRows { line: 2, .. }), "{error}");
+        assert!(error.to_string().contains(expect), "{error}");
+    }
+}
+
+#[test]
+fn a_share_is_no_amount_of_money() {
+    let contract = contract("t.t", vec![field("paid", FieldType::Money)]);
+    let (_dir, path) = file("paid.csv", "paid\n50%\n12.5\n5‰\n");
+    let (rows, bad) = read(&path, &contract, &[], &Options::default()).unwrap();
+    assert_eq!(rows.column(0).as_primitive::<Int64Type>().values(), &[1250]);
+    assert_eq!(bad.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 4]);
+}

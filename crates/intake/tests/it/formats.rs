@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BinaryArray, BooleanArray, Float64Array, Int32Array, RecordBatch,
-    StringArray, TimestampMillisecondArray,
+    Array as _, ArrayRef, AsArray, BinaryArray, BooleanArray, Float64Array, Int32Array,
+    RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, TimestampMicrosecondType};
 use intake::{IntakeError, Options, Reason};
@@ -100,6 +100,51 @@ fn a_key_that_turns_up_late_spoils_its_row_where_drift_is_refused() {
     contract.drift = DriftRule::Evolve;
     let (rows, bad) = read(&path, &contract, &[], &Options::default()).unwrap();
     assert_eq!((rows.num_rows(), bad.len()), (2001, 0));
+}
+
+#[test]
+fn a_key_of_a_field_that_turns_up_late_is_read() {
+    let mut text = "{\"名称\":\"a\"}\n".repeat(2000);
+    text.push_str("{\"名称\":\"b\",\"数 量\":7,\"position\":\"POINT (1 2)\"}\n{\"name\":\"c\"}\n");
+    let mut contract = sensors();
+    contract.drift = DriftRule::Evolve;
+    contract.fields[1].aliases = vec!["数量".to_owned()];
+    let (_dir, path) = file("late.jsonl", text);
+    let (rows, bad) = read(&path, &contract, &[], &Options::default()).unwrap();
+    // `name` is another column beside 名称, and the row lacks what is required.
+    assert_eq!((rows.num_rows(), bad.len(), bad[0].line), (2001, 1, 2002));
+    let counts = rows.column(1).as_primitive::<Int64Type>();
+    assert_eq!((counts.null_count(), counts.value(2000)), (2000, 7));
+    assert_eq!(rows.column(3).as_binary::<i32>().value(2000), point(1.0, 2.0));
+    assert_eq!(rows.column(2).null_count(), 2001);
+
+    // A feature's geometry, too, and by way of a mapping.
+    let feature = FEATURES[0].replace('\n', " ");
+    let text = "{\"name\":\"a\"}\n".repeat(2000) + &feature + "\n";
+    let mapping = mapping("t.sensors", Shape::Rows, &[]);
+    for mappings in [vec![], vec![mapping]] {
+        let text = text.replace("名称", "name");
+        let (_dir, path) = file("late.geojsonl", text);
+        let (rows, bad) = read(&path, &contract, &mappings, &Options::default()).unwrap();
+        assert_eq!((rows.num_rows(), bad), (2001, vec![]));
+        assert_eq!(rows.column(3).as_binary::<i32>().value(2000), point(104.06, 30.67));
+    }
+}
+
+#[test]
+fn an_array_that_is_not_closed_is_told() {
+    let head = r#"{"type":"FeatureCollection","features":["#;
+    for (text, whole) in [
+        (format!("{head}{},\n{}", FEATURES[0], FEATURES[1]), 2),
+        (format!("{head}{},\n", FEATURES[0]), 1),
+        (format!("[{}", FEATURES[0]), 1),
+    ] {
+        let (_dir, path) = file("cut.geojson", &text);
+        let (rows, bad) = read(&path, &sensors(), &[], &Options::default()).unwrap();
+        assert_eq!((rows.num_rows(), bad.len()), (whole, 1), "{text}");
+        assert_eq!(bad[0].reason, Reason::Syntax);
+        assert!(bad[0].message.contains("cut off"), "{}", bad[0].message);
+    }
 }
 
 #[test]
@@ -262,7 +307,10 @@ fn parquet_of_other_types_goes_by_way_of_text() {
 
 /// The least workbook that is one: a title, a header, and rows whose dates are serial numbers.
 fn workbook() -> Vec<u8> {
-    let sheet = r#"<?xml version="1.0" encoding="UTF-8"?>
+    workbook_of(SHEET, &[])
+}
+
+const SHEET: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>
 <row r="1"><c r="A1" t="inlineStr"><is><t>传感器一览</t></is></c></row>
 <row r="2"><c r="A2" t="inlineStr"><is><t>名称</t></is></c><c r="B2" t="inlineStr"><is><t>count</t></is></c>
@@ -273,6 +321,8 @@ fn workbook() -> Vec<u8> {
 <c r="D5" t="inlineStr"><is><t>POINT (104.07 30.68)</t></is></c></row>
 <row r="6"><c r="A6" t="inlineStr"><is><t>丙</t></is></c><c r="B6"><v>7.5</v></c></row>
 </sheetData></worksheet>"#;
+
+fn workbook_of(sheet: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let styles = r#"<?xml version="1.0" encoding="UTF-8"?>
 <styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><numFmts count="1">
 <numFmt numFmtId="164" formatCode="yyyy-mm-dd hh:mm:ss"/></numFmts>
@@ -290,13 +340,54 @@ fn workbook() -> Vec<u8> {
 <Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">
 <Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/>
 </Relationships>"#;
-    zip(&[
+    let parts = [
         ("_rels/.rels", root),
         ("xl/workbook.xml", book),
         ("xl/_rels/workbook.xml.rels", relations),
         ("xl/styles.xml", styles),
         ("xl/worksheets/sheet1.xml", sheet),
-    ])
+    ];
+    zip(&[&parts, more].concat())
+}
+
+/// A file of a few kilobytes must not be able to end the process.
+#[test]
+fn a_workbook_that_claims_or_counts_too_much_is_refused() {
+    let texts = r#"<sst uniqueCount="99999999999999"><si><t>a</t></si></sst>"#;
+    let text = |text: &str| Some(text.to_owned());
+    for (bytes, expect) in [
+        (workbook_of(SHEET, &[("xl/sharedStrings.xml", texts)]), text("texts")),
+        (workbook_of(&SHEET.replace("r=\"B6\"", "r=\"B99999999999\""), &[]), None),
+        (workbook_of(&SHEET.replace("r=\"B6\"", "r=\"ZZZZZZZZZZ6\""), &[]), None),
+        (b"PK\x03\x04 and no more".to_vec(), None),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), text("password")),
+        (b"name,count\n".to_vec(), text("no workbook")),
+    ] {
+        let (_dir, path) = file("a.xlsx", bytes);
+        let error = read(&path, &sensors(), &[], &Options::default()).unwrap_err();
+        assert!(matches!(error, IntakeError::Content { .. }), "{error}");
+        assert!(error.to_string().contains(&expect.unwrap_or_default()), "{error}");
+    }
+    let fine = r#"<sst uniqueCount="1"><si><t>a</t></si></sst>"#;
+    let (_dir, path) = file("a.xlsx", workbook_of(SHEET, &[("xl/sharedStrings.xml", fine)]));
+    check(&read(&path, &sensors(), &[], &Options::default()).unwrap().0);
+}
+
+#[test]
+fn long_parquet_rows_make_short_chunks() {
+    const ROWS: usize = 8192;
+    let long = "长".repeat(4000);
+    let columns: Vec<(&str, ArrayRef)> =
+        vec![("text", Arc::new(StringArray::from(vec![long.as_str(); ROWS])))];
+    let (_dir, path) = file("long.parquet", write_parquet(columns, None));
+    let contract = contract("t.t", vec![required("text", FieldType::Text)]);
+    let mut intake = intake::open(&path, &contract, &[], &Options::default()).unwrap();
+    let mut rows = Vec::new();
+    while let Some(chunk) = intake.next_chunk().unwrap() {
+        assert_eq!(chunk.bad, []);
+        rows.push(chunk.rows.num_rows());
+    }
+    assert_eq!(rows, [ROWS / 2, ROWS / 2]);
 }
 
 #[test]
