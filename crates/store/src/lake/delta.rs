@@ -34,6 +34,8 @@ use super::synced::SyncedStore;
 
 /// Commit metadata: everything taken up to this µs is in the version.
 const THROUGH: &str = "lakeThroughMicros";
+/// The Delta protocol's reader version that our tables need and our scans understand.
+const READER_VERSION: i32 = 1;
 /// Commits between checkpoints of the Delta log.
 const CHECKPOINT_COMMITS: u32 = 20;
 
@@ -122,9 +124,7 @@ impl Delta {
         let exists =
             log.is_delta_table_location().await.map_err(LakeError::delta(&table, "look for"))?;
         let state = if exists {
-            DeltaTableState::try_new(log.as_ref(), None)
-                .await
-                .map_err(LakeError::delta(&table, "load"))?
+            latest(&table, &log).await?
         } else {
             create(&log, spec, history_days).await?
         };
@@ -165,9 +165,7 @@ impl Delta {
     }
 
     async fn load(&mut self) -> Result<()> {
-        let state = DeltaTableState::try_new(self.ledger.log.as_ref(), None)
-            .await
-            .map_err(LakeError::delta(&self.ledger.table, "load"))?;
+        let state = latest(&self.ledger.table, &self.ledger.log).await?;
         self.ledger.state.store(Arc::new(state));
         Ok(())
     }
@@ -342,6 +340,23 @@ impl Delta {
         };
         Ok(views.iter().map(entry).collect())
     }
+}
+
+/// The latest version. One that asks more of its readers than version 1 does, such as deletion
+/// vectors or column mapping, would be read wrongly, and is refused.
+async fn latest(table: &str, log: &LogStoreRef) -> Result<DeltaTableState> {
+    let state = DeltaTableState::try_new(log.as_ref(), None)
+        .await
+        .map_err(LakeError::delta(table, "load"))?;
+    let asked = state.protocol().min_reader_version();
+    if asked > READER_VERSION {
+        let what = format!(
+            "another program has raised its Delta reader version to {asked}, version \
+             {READER_VERSION} is read; drop the feature there (deletion vectors, column mapping)"
+        );
+        return Err(LakeError::Spec { table: table.to_owned(), what });
+    }
+    Ok(state)
 }
 
 /// What a look back finds.

@@ -135,6 +135,22 @@ async fn a_rewrite_refuses_a_damaged_file_instead_of_copying_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_others_changed_beyond_us_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    lake.ensure_table(readings("r")).await.unwrap();
+    lake.append("r", many(0, 10), None).await.unwrap();
+    lake.flush("r").await.unwrap();
+    let log = lake.table_dir("r").unwrap().join("_delta_log");
+    lake.close().await.unwrap();
+    let next = files(&log, ".json").len();
+    let protocol = r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors"],"writerFeatures":["deletionVectors"]}}"#;
+    std::fs::write(log.join(format!("{next:020}.json")), protocol).unwrap();
+    let error = Lake::open(quiet(dir.path())).await.unwrap_err();
+    assert!(error.to_string().contains("reader version to 3"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_spec_or_layout_is_named() {
     let dir = tempfile::tempdir().unwrap();
     lake_with_log(dir.path()).await;
