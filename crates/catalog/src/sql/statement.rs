@@ -1,7 +1,6 @@
 //! Is this text one statement that reads? Judged on tokens and syntax, before anything is planned.
 //!
-//! Long chains of operators, joins and set operations make trees as deep as they are long, and a
-//! deep tree overflows the stack of whoever walks or drops it: they are cut off on the tokens.
+//! Long chains of operators are cut off on the tokens, for the reason that [`pack::sql`] gives.
 
 use std::ops::ControlFlow;
 
@@ -13,9 +12,9 @@ use datafusion::sql::sqlparser::ast::{
     Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::ParserError;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{TokenWithSpan, Tokenizer};
+use pack::sql::overlong_chain;
 
 use super::{LimitKind, Limits, SqlError};
 use crate::Principal;
@@ -103,7 +102,7 @@ pub(super) fn syntax(error: &DataFusionError) -> SqlError {
     }
 }
 
-/// Counts, for each bracket level, how many operators stand between two commas.
+/// A deep tree overflows a stack; too many tokens are too many nodes.
 fn bounded_chains(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
     if tokens.len() > TOKENS_MAX {
         return Err(SqlError::limit(
@@ -111,85 +110,13 @@ fn bounded_chains(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
             format!("{} tokens, at most {TOKENS_MAX} allowed", tokens.len()),
         ));
     }
-    let mut levels = vec![0_usize];
-    for token in tokens {
-        match &token.token {
-            Token::LParen | Token::LBracket | Token::LBrace => {
-                // A bracket is itself a link of the chain around it: `a[1][1][1]`.
-                link(&mut levels)?;
-                levels.push(0);
-            }
-            Token::RParen | Token::RBracket | Token::RBrace => {
-                levels.pop();
-                if levels.is_empty() {
-                    levels.push(0);
-                }
-            }
-            Token::Comma | Token::SemiColon => {
-                if let Some(level) = levels.last_mut() {
-                    *level = 0;
-                }
-            }
-            token if links(token) => link(&mut levels)?,
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn link(levels: &mut [usize]) -> Result<(), SqlError> {
-    let level = levels.last_mut().expect("the outermost level is never popped");
-    *level += 1;
-    if *level <= CHAIN_MAX {
+    if overlong_chain(tokens, CHAIN_MAX).is_none() {
         return Ok(());
     }
     Err(SqlError::limit(
         LimitKind::PlanDepth,
         format!("more than {CHAIN_MAX} operators or joins in one expression; use IN or split it"),
     ))
-}
-
-/// Whether a token makes the tree one deeper. Words that are no operators, literals and layout
-/// do not; whatever is not known to be harmless does.
-fn links(token: &Token) -> bool {
-    match token {
-        Token::Word(word) => matches!(
-            word.keyword,
-            Keyword::AND
-                | Keyword::OR
-                | Keyword::NOT
-                | Keyword::IS
-                | Keyword::NOTNULL
-                | Keyword::LIKE
-                | Keyword::ILIKE
-                | Keyword::SIMILAR
-                | Keyword::IN
-                | Keyword::BETWEEN
-                | Keyword::COLLATE
-                | Keyword::AT
-                | Keyword::OPERATOR
-                | Keyword::JOIN
-                | Keyword::APPLY
-                | Keyword::UNION
-                | Keyword::EXCEPT
-                | Keyword::INTERSECT
-                | Keyword::MINUS
-                | Keyword::XOR
-                | Keyword::DIV
-                | Keyword::CASE
-        ),
-        Token::Whitespace(_)
-        | Token::Number(..)
-        | Token::SingleQuotedString(_)
-        | Token::DollarQuotedString(_)
-        | Token::EscapedStringLiteral(_)
-        | Token::NationalStringLiteral(_)
-        | Token::HexStringLiteral(_)
-        | Token::Placeholder(_)
-        | Token::Period
-        | Token::EOF => false,
-        _ => true,
-    }
 }
 
 /// A statement that reads, and the table that it is about where it is not `FROM` it.

@@ -51,7 +51,14 @@ pub(super) fn read(file: &Arc<SourceFile>, faults: &Faults) -> Option<Vec<Area>>
     };
 
     let mut areas = Vec::new();
-    for (line, text) in lines.filter(|(_, text)| !text.is_empty()).take(AREAS_MAX) {
+    for (line, text) in lines.filter(|(_, text)| !text.is_empty()) {
+        if areas.len() == AREAS_MAX {
+            note(
+                Diagnostic::new(file.place_at(line, 1), "too many areas")
+                    .expected(format!("at most {AREAS_MAX}")),
+            );
+            break;
+        }
         let cells = cells(text);
         let expected = COLUMNS.len() + usize::from(geometry);
         if cells.len() != expected {

@@ -161,26 +161,57 @@ fn open(dir: &Path, name: &str, faults: &Faults) -> Option<Arc<SourceFile>> {
 }
 
 /// Reads the folder's TOML files by name, none where there is no such folder; says whether it
-/// could read all of them.
+/// could read all of them. A file that cannot be listed is a fault: left out, a policy would give
+/// way to the next one.
 fn folder(dir: &Path, name: &str, faults: &Faults, mut read: impl FnMut(&Table<'_>)) -> bool {
-    let Ok(entries) = std::fs::read_dir(dir.join(name)) else { return true };
-    let mut files: Vec<String> = entries
-        .filter_map(Result::ok)
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|file| file.ends_with(".toml") && !file.starts_with('.'))
-        .map(|file| format!("{name}/{file}"))
-        .collect();
+    let place = || Place { file: name.into(), line: 1, column: 1 };
+    let note = |fault: Diagnostic| faults.borrow_mut().push(fault);
+    let unlisted = |error: std::io::Error| {
+        note(Diagnostic::new(place(), format!("cannot list the folder: {error}")));
+    };
+    let entries = match std::fs::read_dir(dir.join(name)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return true,
+        Err(error) => {
+            unlisted(error);
+            return false;
+        }
+    };
+    let mut files = Vec::new();
+    let mut whole = true;
+    for entry in entries {
+        let file = match entry {
+            Ok(entry) => entry.file_name(),
+            Err(error) => {
+                unlisted(error);
+                whole = false;
+                continue;
+            }
+        };
+        match file.into_string() {
+            Ok(file) if file.ends_with(".toml") && !file.starts_with('.') => {
+                files.push(format!("{name}/{file}"));
+            }
+            Ok(_) => {}
+            Err(odd) => {
+                note(
+                    Diagnostic::new(place(), "a file's name is not UTF-8")
+                        .found(odd.to_string_lossy().into_owned())
+                        .mend("rename it"),
+                );
+                whole = false;
+            }
+        }
+    }
     files.sort();
     if files.len() > FOLDER_FILES_MAX {
-        let place = Place { file: name.into(), line: 1, column: 1 };
-        faults.borrow_mut().push(
-            Diagnostic::new(place, "too many files in the folder")
+        note(
+            Diagnostic::new(place(), "too many files in the folder")
                 .expected(format!("at most {FOLDER_FILES_MAX}"))
                 .found(files.len().to_string()),
         );
         return false;
     }
-    let mut whole = true;
     for name in &files {
         whole &= file(dir, name, faults, &mut read);
     }

@@ -8,16 +8,18 @@
 //! The checker and the catalogue plan with the same registry ([`functions`]), so that what a pack
 //! was checked with is what runs. Session functions are typed here and answered in `catalog`.
 
+mod chains;
 mod functions;
 mod plan;
 mod points;
 mod types;
 
+pub use chains::overlong_chain;
 pub use functions::{
     Functions, SESSION_FUNCTIONS, SessionFunction, expr_planners, functions, planning_state,
     session_functions,
 };
-pub use plan::{SqlFault, SqlPosition, plan_predicate, plan_predicate_over};
+pub use plan::{SqlFault, SqlPosition, at_moment, plan_predicate, plan_predicate_over};
 
 pub(crate) use plan::faults;
 
@@ -32,3 +34,6 @@ pub enum Scope {
 
 /// An expression longer than this is refused: rules are read by people.
 pub const EXPRESSION_CHARS_MAX: usize = 4_000;
+
+/// Operators in a row in one expression, for the same reason.
+pub const EXPRESSION_CHAIN_MAX: usize = 100;

@@ -8,18 +8,23 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use arrow::datatypes::{DataType, Schema};
+use chrono::{DateTime, Utc};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::context::SessionState;
-use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::sqlparser::ast::{
     self, Expr as SqlExpr, ExprWithAlias, ObjectNamePart, Spanned, Visit, Visitor,
 };
-use datafusion::sql::sqlparser::tokenizer::Location;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Location, Tokenizer};
 
+use super::chains::overlong_chain;
 use super::types::{mismatch, names, word};
-use super::{EXPRESSION_CHARS_MAX, SESSION_FUNCTIONS, Scope, planning_state};
+use super::{EXPRESSION_CHAIN_MAX, EXPRESSION_CHARS_MAX, SESSION_FUNCTIONS, Scope, planning_state};
 use crate::diagnostics::nearest;
 use crate::model::Contract;
 
@@ -84,6 +89,27 @@ pub fn plan_predicate_over(schema: &Schema, sql: &str, scope: Scope) -> Result<E
     faults(schema, sql, scope).map_err(|mut faults| faults.swap_remove(0))
 }
 
+/// A planned expression with what it takes from the clock (`now()`, `current_date`) settled: these
+/// have no value for a row, only for a run.
+pub fn at_moment(expr: Expr, now: DateTime<Utc>) -> Result<Expr, DataFusionError> {
+    let context = SimplifyContext::builder().with_query_execution_start_time(Some(now)).build();
+    let settled = expr.transform_up(|expr| {
+        let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else {
+            return Ok(Transformed::no(expr));
+        };
+        if !args.is_empty() {
+            return Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })));
+        }
+        Ok(match func.simplify(args, &context)? {
+            ExprSimplifyResult::Simplified(value) => Transformed::yes(value),
+            ExprSimplifyResult::Original(args) => {
+                Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args }))
+            }
+        })
+    })?;
+    Ok(settled.data)
+}
+
 /// As [`plan_predicate_over`], with every unknown name at once. The error is never empty.
 pub(crate) fn faults(schema: &Schema, sql: &str, scope: Scope) -> Result<Expr, Vec<SqlFault>> {
     let length_chars = sql.chars().count();
@@ -92,6 +118,9 @@ pub(crate) fn faults(schema: &Schema, sql: &str, scope: Scope) -> Result<Expr, V
             format!("at most {EXPRESSION_CHARS_MAX} characters"),
             length_chars.to_string(),
         )]);
+    }
+    if let Some(fault) = overlong(sql) {
+        return Err(vec![fault]);
     }
     let state = planning_state(scope);
     let dialect = state.config().options().sql_parser.dialect;
@@ -112,6 +141,17 @@ pub(crate) fn faults(schema: &Schema, sql: &str, scope: Scope) -> Result<Expr, V
         return Err(vec![fault]);
     }
     planner.predicate(parsed).map_err(|fault| vec![fault])
+}
+
+/// A chain so long that whoever walks its tree would run out of stack. What is no token at all is
+/// the parser's to blame.
+fn overlong(sql: &str) -> Option<SqlFault> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location().ok()?;
+    let place = overlong_chain(&tokens, EXPRESSION_CHAIN_MAX)?;
+    let problem = "the expression is too long a chain";
+    let fault = SqlFault::new(position_of(place), problem);
+    let expected = format!("at most {EXPRESSION_CHAIN_MAX} operators");
+    Some(fault.types(expected, "more").mend("use IN, or split it"))
 }
 
 struct Planner<'a> {

@@ -1,9 +1,9 @@
 //! The registry of functions runs: what plans here is what the catalogue executes.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Float64Type;
+use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use datafusion::prelude::SessionContext;
-use pack::sql::{Scope, functions, planning_state};
+use pack::sql::{EXPRESSION_CHAIN_MAX, Scope, functions, plan_predicate_over, planning_state};
 
 async fn answer(sql: &str) -> RecordBatch {
     let context = SessionContext::new_with_state(planning_state(Scope::Row).clone());
@@ -40,6 +40,30 @@ async fn codes_are_checked_in_sql() {
     assert!(!batch.column(1).as_boolean().value(0));
     assert!(batch.column(2).is_null(0));
     assert_eq!(batch.column(3).as_string::<i32>().value(0), "510104");
+}
+
+/// An expression comes from a pack, and from whoever asks for a dataset: none may be so deep that
+/// it takes the program's stack down.
+#[test]
+fn chains_are_cut_before_they_are_a_tree() {
+    let schema = Schema::new(vec![Field::new("a", DataType::Int64, true)]);
+    let plan = |sql: &str| plan_predicate_over(&schema, sql, Scope::Row);
+    for sql in [
+        format!("a{} > 0", "+1".repeat(1_990)),
+        format!("a{} > 0", "::int".repeat(790)),
+        format!("a IS NULL{}", " IS NULL".repeat(450)),
+        format!("a=1{}", " OR a=1".repeat(560)),
+        format!("a{} > 0", "[1]".repeat(1_300)),
+    ] {
+        let fault = plan(&sql).expect_err("too long a chain");
+        assert!(fault.problem.contains("chain"), "{fault}");
+        assert!(fault.position.is_some_and(|at| at.column > 100), "{fault}");
+    }
+    let nested = format!("{}a{} > 0", "(".repeat(1_900), ")".repeat(1_900));
+    assert!(plan(&nested).is_err());
+    // What is just short enough is planned, on a thread of the usual size.
+    plan(&format!("a{} > 0", "+1".repeat(EXPRESSION_CHAIN_MAX - 1))).expect("it plans");
+    plan(&format!("a=1{}", " OR a=1".repeat((EXPRESSION_CHAIN_MAX - 1) / 2))).expect("it plans");
 }
 
 /// Names that must never come in with a new version of a library.
