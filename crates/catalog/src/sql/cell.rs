@@ -1,10 +1,11 @@
 //! Minimum cell size: answers over a guarded dataset tell of groups, never of rows.
 //!
 //! Every path from a guarded scan to the output must pass an aggregate. That aggregate gets a
-//! `count(*)` and a count of each column it sums up, and groups where any of them is under `k`
+//! `count(*)` and a count of what it sums up, and groups where any of them is under `k`
 //! are left out. Below it nothing may multiply rows (a join would make one row into many and the
 //! count worthless), and what is aggregated must be a stored column as it is, or one row could
-//! be singled out inside a large group (`sum(CASE WHEN id = 7 THEN income END)`).
+//! be singled out inside a large group (`sum(CASE WHEN id = 7 THEN income END)`). What is asked of
+//! rows below it must have a value for each, or whether it fails would tell of one ([`quiet`]).
 //!
 //! What this does **not** stop, and no rule over single queries can: differencing. Two answers
 //! that each pass — the total, and the total without one person — give that person away by
@@ -12,22 +13,47 @@
 //! `avg` of a group whose members all have one value tells that value. Who must not be able to
 //! do this needs a coarser dataset or noise, not this rule; the usage log shows who tried.
 
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DataFusionError, Result};
 use datafusion::datasource::source_as_provider;
 use datafusion::functions_aggregate::count::count;
-use datafusion::logical_expr::{Aggregate, Expr, Filter, LogicalPlan, Projection, TableScan, lit};
+use datafusion::logical_expr::{
+    Aggregate, Expr, Filter, LogicalPlan, Projection, TableScan, lit, when,
+};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 
-use super::SqlError;
 use super::functions::GROUP_AGGREGATES;
 use super::governed::GovernedTable;
+use super::{SqlError, quiet};
 
-/// Puts the rule into the plan, or says why the plan cannot keep it.
-pub(super) fn guard(plan: LogicalPlan) -> Result<LogicalPlan> {
+/// Puts the rule into a plan that is about to run, or says why the plan cannot keep it.
+pub(super) fn guard(plan: LogicalPlan, options: &ConfigOptions) -> Result<LogicalPlan> {
     if !touches_guarded(&plan)? {
         return Ok(plan);
     }
-    let (plan, exposed) = rewrite(plan)?;
+    // Types first: a cast that coercion would put in later must be seen here.
+    guarded(TypeCoercion::new().analyze(plan, options)?, Check::Values)
+}
+
+/// As [`guard`] for a plan that is only described: its parameters need not have types yet.
+pub(super) fn guard_shape(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if !touches_guarded(&plan)? {
+        return Ok(plan);
+    }
+    guarded(plan, Check::Shape)
+}
+
+/// What is looked at: the steps alone, or also whether their expressions could fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Check {
+    Shape,
+    Values,
+}
+
+fn guarded(plan: LogicalPlan, check: Check) -> Result<LogicalPlan> {
+    let (plan, exposed) = rewrite(plan, check)?;
     match exposed {
         None => Ok(plan),
         Some(k) => refuse(format!(
@@ -44,9 +70,9 @@ fn refuse<T>(reason: String) -> Result<T> {
 /// `Some(k)`: rows of a dataset with that minimum reach this step ungrouped.
 type Exposed = Option<u32>;
 
-fn rewrite(plan: LogicalPlan) -> Result<(LogicalPlan, Exposed)> {
+fn rewrite(plan: LogicalPlan, check: Check) -> Result<(LogicalPlan, Exposed)> {
     correlated(&plan)?;
-    let plan = plan.map_subqueries(closed_subquery)?.data;
+    let plan = plan.map_subqueries(|plan| closed_subquery(plan, check))?.data;
     if let LogicalPlan::TableScan(scan) = &plan {
         let exposed = min_cell(scan)?;
         return Ok((plan, exposed));
@@ -54,18 +80,26 @@ fn rewrite(plan: LogicalPlan) -> Result<(LogicalPlan, Exposed)> {
     let mut exposed: Exposed = None;
     let plan = plan
         .map_children(|child| {
-            let (child, below) = rewrite(child)?;
+            let (child, below) = rewrite(child, check)?;
             exposed = exposed.max(below);
             Ok(Transformed::yes(child))
         })?
         .data;
     let Some(k) = exposed else { return Ok((plan, None)) };
     let what = match plan {
-        LogicalPlan::Aggregate(aggregate) => return Ok((suppress(aggregate, k)?, None)),
+        LogicalPlan::Aggregate(_) => {
+            never_fails(&plan, k, check)?;
+            let LogicalPlan::Aggregate(aggregate) = plan else { unreachable!("matched above") };
+            return Ok((suppress(aggregate, k)?, None));
+        }
         LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Projection(_) => {
+            never_fails(&plan, k, check)?;
             return Ok((plan, exposed));
         }
-        LogicalPlan::Sort(ref sort) if sort.fetch.is_none() => return Ok((plan, exposed)),
+        LogicalPlan::Sort(ref sort) if sort.fetch.is_none() => {
+            never_fails(&plan, k, check)?;
+            return Ok((plan, exposed));
+        }
         LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => return Ok((plan, exposed)),
         LogicalPlan::Join(_) => "join it after aggregating it, not before",
         LogicalPlan::Window(_) => "window functions tell of single rows",
@@ -75,6 +109,19 @@ fn rewrite(plan: LogicalPlan) -> Result<(LogicalPlan, Exposed)> {
         _ => "aggregate it first",
     };
     refuse(format!("this dataset is answered in groups of at least {k} rows: {what}"))
+}
+
+fn never_fails(plan: &LogicalPlan, k: u32, check: Check) -> Result<()> {
+    if check == Check::Shape {
+        return Ok(());
+    }
+    match quiet::loud(plan)? {
+        None => Ok(()),
+        Some(part) => refuse(format!(
+            "{part} could fail for single rows, and this dataset is answered in groups of at \
+             least {k}; compare columns with values, or write TRY_CAST"
+        )),
+    }
 }
 
 /// A subquery that runs once for each row of another table asks as many questions as that has
@@ -93,11 +140,11 @@ fn correlated(plan: &LogicalPlan) -> Result<()> {
 }
 
 /// A subquery in an expression is a small answer of its own: nothing ungrouped may leave it.
-fn closed_subquery(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+fn closed_subquery(plan: LogicalPlan, check: Check) -> Result<Transformed<LogicalPlan>> {
     if !touches_guarded(&plan)? {
         return Ok(Transformed::no(plan));
     }
-    let (plan, exposed) = rewrite(plan)?;
+    let (plan, exposed) = rewrite(plan, check)?;
     match exposed {
         None => Ok(Transformed::yes(plan)),
         Some(k) => refuse(format!(
@@ -126,10 +173,12 @@ fn touches_guarded(plan: &LogicalPlan) -> Result<bool> {
 fn suppress(aggregate: Aggregate, k: u32) -> Result<LogicalPlan> {
     let mut counts = vec![count(lit(1_i64)).alias("__cell")];
     for call in &aggregate.aggr_expr {
-        for column in aggregated_columns(call, &aggregate.input, k)? {
-            let name = format!("__cell_{}", counts.len());
-            counts.push(count(Expr::Column(column)).alias(name));
-        }
+        let columns = aggregated_columns(call, &aggregate.input, k)?;
+        // Aggregates of two columns are over the rows that have both: those are counted.
+        let all_there = columns.into_iter().map(|column| Expr::Column(column).is_not_null());
+        let Some(all_there) = all_there.reduce(Expr::and) else { continue };
+        let name = format!("__cell_{}", counts.len());
+        counts.push(count(when(all_there, lit(1_i64)).end()?).alias(name));
     }
     // The id of the grouping set is the planner's own and is resolved later.
     let own = |name: &str| name == Aggregate::INTERNAL_GROUPING_ID;

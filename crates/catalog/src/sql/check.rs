@@ -6,9 +6,11 @@
 
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::{Expr, LogicalPlan, WindowFunctionDefinition};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, LogicalPlan, Operator, WindowFrame, WindowFunctionDefinition,
+};
 
-use super::bounded::JOIN_TEXT;
+use super::bounded::{JOIN_TEXT, PATTERN_BYTES_MAX};
 use super::functions::Functions;
 use super::{LimitKind, Limits, SqlError};
 
@@ -69,9 +71,7 @@ impl Checker<'_> {
             Expr::Alias(_)
             | Expr::Column(_)
             | Expr::Literal(..)
-            | Expr::BinaryExpr(_)
             | Expr::Like(_)
-            | Expr::SimilarTo(_)
             | Expr::Not(_)
             | Expr::IsNotNull(_)
             | Expr::IsNull(_)
@@ -91,6 +91,10 @@ impl Checker<'_> {
             | Expr::Placeholder(_)
             | Expr::OuterReferenceColumn(..)
             | Expr::Unnest(_) => return Ok(()),
+            Expr::BinaryExpr(BinaryExpr { op, right, .. }) => {
+                return if matches_pattern(*op) { pattern(right) } else { Ok(()) };
+            }
+            Expr::SimilarTo(similar) => return pattern(&similar.pattern),
             Expr::ScalarFunction(call) => {
                 let name = call.name();
                 let known = name == JOIN_TEXT || self.functions.scalar.contains_key(name);
@@ -102,6 +106,7 @@ impl Checker<'_> {
             }
             Expr::WindowFunction(call) => {
                 let name = call.fun.name();
+                framed(name, &call.params.window_frame)?;
                 let known = match &call.fun {
                     WindowFunctionDefinition::AggregateUDF(_) => {
                         self.functions.aggregate.contains_key(name)
@@ -133,6 +138,52 @@ impl Checker<'_> {
             return Ok(());
         }
         Err(SqlError::refused(format!("function '{name}' is not on the list of allowed functions")))
+    }
+}
+
+fn matches_pattern(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::RegexMatch
+            | Operator::RegexIMatch
+            | Operator::RegexNotMatch
+            | Operator::RegexNotIMatch
+    )
+}
+
+/// The pattern of an operator: one for all rows, since each is compiled and kept.
+fn pattern(expr: &Expr) -> Result<(), SqlError> {
+    match expr {
+        Expr::Alias(alias) => pattern(&alias.expr),
+        Expr::Cast(cast) => pattern(&cast.expr),
+        Expr::Placeholder(_) => Ok(()),
+        Expr::Literal(value, _) => {
+            let bytes = value.try_as_str().flatten().map_or(0, str::len);
+            if bytes <= PATTERN_BYTES_MAX {
+                return Ok(());
+            }
+            let reason = format!("a pattern of {bytes} bytes, at most {PATTERN_BYTES_MAX} allowed");
+            Err(SqlError::limit(LimitKind::ArgumentSize, reason))
+        }
+        _ => Err(SqlError::refused(
+            "a pattern is written out as text; for one that is computed use regexp_like",
+        )),
+    }
+}
+
+/// Aggregates that give back many rows in one value would, over a window, do so for each row: a
+/// list of all rows for each of a million. Those that sort what they have seen do it for each
+/// row, too, unless the frame is the same for all.
+fn framed(name: &str, frame: &WindowFrame) -> Result<(), SqlError> {
+    let whole = frame.start_bound.is_unbounded() && frame.end_bound.is_unbounded();
+    match name {
+        "array_agg" | "string_agg" => Err(SqlError::refused(format!(
+            "{name} is not allowed over a window: it would hold all rows once for each row"
+        ))),
+        "median" | "percentile_cont" if !whole => Err(SqlError::refused(format!(
+            "{name} over a moving window sorts it anew for each row: leave ORDER BY out of OVER"
+        ))),
+        _ => Ok(()),
     }
 }
 

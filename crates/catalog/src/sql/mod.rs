@@ -3,7 +3,7 @@
 //! ```text
 //!  sql ─► one statement, reading only        statement
 //!      ─► names: what this principal sees    access, policy, governed, information
-//!      ─► plan ─► allow-lists ─► cell size   names, check, cell
+//!      ─► plan ─► allow-lists ─► cell size   names, check, cell, quiet
 //!      ─► optimise ─► execute                admission, barrier, masks, bounded
 //!      ─► rows under limits ─► Answer        stream
 //! ```
@@ -29,6 +29,7 @@ mod masks;
 mod names;
 mod plan;
 mod policy;
+mod quiet;
 mod series;
 mod statement;
 mod stop;
@@ -180,7 +181,10 @@ impl Catalog {
         ));
         let runtime = RuntimeEnv { memory_pool: pool, ..self.base.runtime_env().as_ref().clone() };
         let builder = SessionStateBuilder::new_from_existing(self.base.clone());
-        builder.with_runtime_env(Arc::new(runtime)).build()
+        let mut state = builder.with_runtime_env(Arc::new(runtime)).build();
+        // One moment for all of the statement's `now()`.
+        state.mark_start_execution();
+        state
     }
 }
 

@@ -23,8 +23,8 @@ use super::statement::{self, Checked};
 use super::stop::{self, StopOnDrop, Watch};
 use super::stream::{self, Author};
 use super::{
-    Access, Answer, Catalog, Description, SqlError, Visible, access, cell, check, information,
-    policy,
+    Access, Answer, Catalog, Description, SqlError, Visible, access, bounded, cell, check,
+    information, policy,
 };
 use crate::lineage::{self, Lineage};
 use crate::scenario::{self, Overlay, ScenarioError};
@@ -58,7 +58,10 @@ impl Catalog {
             Ok(Ok(started)) => started?,
         };
         let schema = physical.schema();
-        let rows = execute_stream(physical, state.task_ctx()).map_err(|e| author.told(&e))?;
+        let begun = AssertUnwindSafe(|| execute_stream(physical, state.task_ctx()));
+        let rows = std::panic::catch_unwind(begun)
+            .map_err(|_| author.internal("panic", "an operator panicked"))?
+            .map_err(|error| author.told(&error))?;
         let stream = stream::limited(rows, author, deadline, limits.clone(), (stop, place));
         Ok(Answer { id: Uuid::now_v7(), schema, stream, lineage })
     }
@@ -68,11 +71,17 @@ impl Catalog {
         session: &Session,
         sql: &str,
     ) -> Result<Description, SqlError> {
+        let limits = &self.options.limits;
         let author = self.author(session, sql);
         let checked = self.admit(session, sql)?;
+        // Planning is work, too: who describes takes a place like who asks.
+        let _place = self.admission.enter(&session.principal.user, limits).await?;
         let work = AssertUnwindSafe(self.describe_checked(session, checked, &author));
-        let described = work.catch_unwind().await;
-        described.unwrap_or_else(|_| Err(author.internal("panic", "the planner panicked")))
+        match tokio::time::timeout(limits.time_max, work.catch_unwind()).await {
+            Err(_) => Err(stream::too_late(limits)),
+            Ok(Err(_)) => Err(author.internal("panic", "the planner panicked")),
+            Ok(Ok(described)) => described,
+        }
     }
 
     async fn describe_checked(
@@ -82,6 +91,7 @@ impl Catalog {
         author: &Author,
     ) -> Result<Description, SqlError> {
         let Planned { plan, state } = self.plan(session, checked, author).await?;
+        let plan = cell::guard_shape(plan).map_err(|error| invalid(&error, author))?;
         let types = plan.get_parameter_types().map_err(|error| invalid(&error, author))?;
         let count = types.keys().filter_map(|id| id[1..].parse::<usize>().ok()).max().unwrap_or(0);
         let parameters = (1..=count.min(PARAMETERS_MAX))
@@ -115,6 +125,8 @@ impl Catalog {
     ) -> Result<(Lineage, Arc<dyn ExecutionPlan>, SessionState), SqlError> {
         let Planned { plan, state } = self.plan(session, checked, author).await?;
         let plan = bind(plan, params, author)?;
+        let plan =
+            cell::guard(plan, state.config_options()).map_err(|error| invalid(&error, author))?;
         let lineage = lineage::of(&plan);
         let optimised = state
             .optimize(&plan)
@@ -144,7 +156,7 @@ impl Catalog {
             .statement_to_plan(checked.statement)
             .map_err(|error| invalid(&error, author))?;
         check::check(&plan, &self.functions, &self.options.limits)?;
-        let plan = cell::guard(plan).map_err(|error| invalid(&error, author))?;
+        let plan = bounded::shared(plan).map_err(|error| invalid(&error, author))?;
         Ok(Planned { plan, state })
     }
 

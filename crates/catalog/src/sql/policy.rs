@@ -5,11 +5,12 @@
 //! nothing of a session is left to look up while rows are read.
 
 use arrow::datatypes::Schema;
+use chrono::Utc;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, lit};
-use pack::sql::{SESSION_FUNCTIONS, Scope, plan_predicate_over};
+use pack::sql::{SESSION_FUNCTIONS, Scope, at_moment, plan_predicate_over};
 
 use crate::Principal;
 
@@ -17,7 +18,7 @@ use crate::Principal;
 pub(super) fn row_filter(sql: &str, stored: &Schema, principal: &Principal) -> Result<Expr> {
     let planned = plan_predicate_over(stored, sql, Scope::Session)
         .map_err(|fault| DataFusionError::Plan(fault.to_string()))?;
-    Ok(planned.transform_up(|expr| substitute(expr, principal))?.data)
+    at_moment(planned.transform_up(|expr| substitute(expr, principal))?.data, Utc::now())
 }
 
 fn substitute(expr: Expr, principal: &Principal) -> Result<Transformed<Expr>> {

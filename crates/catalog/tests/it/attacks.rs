@@ -194,6 +194,14 @@ async fn functions_that_make_much_of_little_are_bounded() {
         "SELECT length(rpad(site, 1000000000)) FROM air.pm25",
         "SELECT length(replace(repeat('a', 10000), 'a', repeat('b', 100000)))",
         "SELECT regexp_like(site, repeat('(a|b)', 1000)) FROM air.pm25",
+        "SELECT count(*) FROM generate_series(1, 1000) WHERE regexp_like('a', '(a{9}){9}' || value)",
+        "SELECT length(regexp_replace(repeat('a', 100000), 'a', repeat('b', 100000), 'g'))",
+        "SELECT length(regexp_replace(repeat('a', 1000000), '(.*)', repeat('\\1', 1000)))",
+        "SELECT levenshtein(repeat('a', 100000), repeat('b', 100000))",
+        "SELECT length(concat_ws(repeat('x', 10000000), '', '', '', '', '', '', '', '', ''))",
+        "SELECT length(to_char(now(), repeat('%c', 4000000)))",
+        "SELECT length(array_to_string(string_to_array(repeat('a,', 100000), ','), repeat('x', 9999)))",
+        "SELECT length(overlay(repeat('x', 50000000) placing repeat('y', 50000000) from 1))",
     ] {
         let error = refusal(&catalog, &admin, sql).await;
         let bounded = matches!(error, SqlError::Limit { what: LimitKind::ArgumentSize, .. });
@@ -208,9 +216,67 @@ async fn functions_that_make_much_of_little_are_bounded() {
         let error = refusal(&catalog, &admin, &(sql + " SELECT length(s) FROM t29")).await;
         assert!(matches!(error, SqlError::Limit { .. }), "{join}: {error:?}");
     }
+    // The same of lists, and of text as it is written out.
+    for (first, join) in [
+        ("make_array(1)", "array_concat(s, s)"),
+        ("make_array(1)", "s || s"),
+        ("make_array(1)", "[s, s]"),
+        ("repeat('x', 1000)", "encode(CAST(s AS BYTEA), 'hex')"),
+    ] {
+        let mut sql = format!("WITH t0 AS (SELECT {first} AS s)");
+        for level in 1..30 {
+            sql += &format!(", t{level} AS (SELECT {join} AS s FROM t{})", level - 1);
+        }
+        let error = refusal(&catalog, &admin, &(sql + " SELECT s FROM t29")).await;
+        assert!(matches!(error, SqlError::Limit { .. }), "{join}: {error:?}");
+    }
+    // Many calls share what one may make.
+    let many: Vec<String> = (0..40).map(|i| format!("length(repeat('x', 3000000{i}))")).collect();
+    let error = refusal(&catalog, &admin, &format!("SELECT {}", many.join(", "))).await;
+    let bounded = matches!(error, SqlError::Limit { what: LimitKind::ArgumentSize, .. });
+    assert!(bounded, "{error:?}");
     assert_eq!(value(&catalog, &admin, "SELECT repeat('ab', 3) || 'c'").await, "abababc");
+    assert_eq!(value(&catalog, &admin, "SELECT levenshtein('kitten', 'sitting')").await, "3");
+    assert_eq!(value(&catalog, &admin, "SELECT concat_ws('-', 'a', 'b', NULL)").await, "a-b");
+    let replaced = "SELECT regexp_replace('foobar', 'o(.)', '<\\1>', 'g')";
+    assert_eq!(value(&catalog, &admin, replaced).await, "f<o>bar");
+    assert_eq!(
+        value(&catalog, &admin, "SELECT array_to_string([1] || [2, 3], '+')").await,
+        "1+2+3"
+    );
     assert_eq!(value(&catalog, &admin, "SELECT 'a' || NULL IS NULL").await, "true");
     assert_eq!(value(&catalog, &admin, "SELECT count(*) FROM generate_series(1, 10)").await, "10");
+}
+
+#[tokio::test]
+async fn steps_that_hold_all_rows_for_each_row_are_refused() {
+    all_refused(
+        &session("admin"),
+        &[
+            "SELECT array_agg(value) OVER (ORDER BY value) FROM generate_series(1, 1000000)",
+            "SELECT array_agg(value) OVER () FROM generate_series(1, 1000000)",
+            "SELECT string_agg(site, ',') OVER (PARTITION BY hour) FROM air.pm25",
+            "SELECT median(hour) OVER (ORDER BY hour) FROM air.pm25",
+            "SELECT site ~ site FROM air.pm25",
+            "SELECT 'a' !~* repeat('a', 3)",
+            "SELECT site SIMILAR TO site FROM air.pm25",
+        ],
+    )
+    .await;
+    // Put into itself twice, a struct's type doubles.
+    none_found(&session("admin"), &["SELECT struct(1, 2)", "SELECT named_struct('a', 1)"]).await;
+    let catalog = catalog();
+    let admin = session("admin");
+    let long = format!("SELECT count(*) FROM air.pm25 WHERE site ~ '{}'", "a".repeat(2_000));
+    let error = refusal(&catalog, &admin, &long).await;
+    assert!(matches!(error, SqlError::Limit { .. }), "{error:?}");
+    for (sql, expected) in [
+        ("SELECT count(*) FROM air.pm25 WHERE site ~ '^site [01]$'", "50"),
+        ("SELECT DISTINCT median(hour) OVER () FROM air.pm25 WHERE hour < 3", "1.0"),
+        ("SELECT max(s) FROM (SELECT sum(hour) OVER (ORDER BY hour) AS s FROM air.pm25) x", "4950"),
+    ] {
+        assert_eq!(value(&catalog, &admin, sql).await, expected, "{sql}");
+    }
 }
 
 #[tokio::test]
@@ -531,6 +597,28 @@ async fn the_same_text_is_answered_to_each_by_their_own_rules() {
         assert_eq!(value(&catalog, &session("police"), sql).await, "8");
         assert_eq!(value(&catalog, &session("street"), sql).await, "5");
     }
+}
+
+#[tokio::test]
+async fn the_moment_of_asking_is_known_to_questions_and_rules() {
+    let catalog = catalog();
+    let admin = session("admin");
+    for sql in [
+        "SELECT now() > TIMESTAMP '2020-01-01' AND current_date > DATE '2020-01-01'",
+        "SELECT now() = current_timestamp",
+        "SELECT count(*) = 100 FROM air.pm25 WHERE now() > TIMESTAMP '2020-01-01'",
+        "SELECT count(*) > 1 FROM generate_series(now() - INTERVAL '1 day', now(), INTERVAL '1 hour')",
+    ] {
+        assert_eq!(value(&catalog, &admin, sql).await, "true", "{sql}");
+    }
+    let mut pack = city_pack();
+    for policy in &mut pack.policies {
+        policy.row_filter = (policy.dataset == PEOPLE)
+            .then(|| "born < current_date AND now() > born AND income > 2000".into());
+    }
+    let catalog = catalog_with(pack, rows(), options());
+    let count = "SELECT count(*) FROM people.person";
+    assert_eq!(value(&catalog, &session("police"), count).await, "5");
 }
 
 #[tokio::test]

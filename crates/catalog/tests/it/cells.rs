@@ -1,8 +1,14 @@
 //! Minimum cell size: what a researcher may ask of people, and the ways around it that are shut.
 
-use catalog::SqlError;
+use std::sync::Arc;
 
-use crate::support::{PEOPLE, catalog, refusal, session, table, value};
+use arrow::array::{Float64Array, Int64Array, RecordBatch, StringArray};
+use catalog::SqlError;
+use datafusion::common::ScalarValue;
+
+use crate::support::{
+    AIR, PEOPLE, catalog, catalog_with, city_pack, options, refusal, rows, session, table, value,
+};
 
 async fn refused(sql: &str) {
     let error = refusal(&catalog(), &session("university"), sql).await;
@@ -102,6 +108,106 @@ async fn subqueries_are_no_way_out() {
     ] {
         refused(sql).await;
     }
+}
+
+/// Whether such a question fails would answer it for one person.
+#[tokio::test]
+async fn what_could_fail_for_one_row_is_refused() {
+    for predicate in [
+        "id = '510104198001010007' AND 1 / (income - 8000) > 0",
+        "1 / (CASE WHEN name = '黄丽' AND income > 5000 THEN 0 ELSE 1 END) = 1",
+        "7 % (CASE WHEN income > 5000 THEN 0 ELSE 1 END) = 1",
+        // Text compared with a number is cast to one, though nobody wrote a cast.
+        "CASE WHEN income > 5000 THEN 'x' ELSE '1' END = 1",
+        "CASE WHEN income > 5000 THEN CAST('x' AS INT) ELSE 1 END = 1",
+        "CAST(CASE WHEN income > 5000 THEN 'x' ELSE '1' END AS INT) = 1",
+        "CAST(name AS INT) > 0",
+        "CAST(CASE WHEN income > 5000 THEN 100000 ELSE 1 END AS SMALLINT) = 1",
+        "substr(name, 1, 4999 - income) = ''",
+        "name SIMILAR TO '('",
+        "name ~ '('",
+        "regexp_like(name, CASE WHEN income > 5000 THEN '(' ELSE 'x' END)",
+        "length(repeat(name, CASE WHEN income > 5000 THEN 1000000000 ELSE 1 END)) > 1",
+        "abs(CASE WHEN income > 5000 THEN -9223372036854775808 ELSE 1 END) = 1",
+        "born + CASE WHEN income > 5000 THEN INTERVAL '3000000 years' ELSE INTERVAL '1 day' END \
+         > now()",
+        "date_trunc(CASE WHEN income > 5000 THEN 'century of' ELSE 'year' END, born) < now()",
+        "EXISTS (SELECT 1 FROM air.pm25 a WHERE a.hour = 1 / (income - 8000))",
+        "(SELECT max(a.hour) FROM air.pm25 a WHERE a.hour = 1 / (income - 8000)) > 0",
+    ] {
+        refused(&format!("SELECT count(*) FROM people.person WHERE {predicate}")).await;
+    }
+    for sql in [
+        "SELECT count(*) FROM people.person GROUP BY 1 / (income - 8000)",
+        "SELECT count(CAST(name AS INT)) FROM people.person",
+        "SELECT count(*) FROM (SELECT 1 / (income - 8000) AS x FROM people.person) p WHERE x > 0",
+        "SELECT hour FROM air.pm25 WHERE hour < (SELECT count(*) FROM people.person \
+         WHERE 1 / (income - 8000) > 0)",
+    ] {
+        refused(sql).await;
+    }
+    let sql = "SELECT count(*) FROM people.person WHERE \
+               CASE WHEN income > 5000 THEN 'x' ELSE '1' END = $1";
+    let one = [ScalarValue::Int64(Some(1))];
+    let asked = catalog().query(&session("university"), sql, &one).await;
+    assert!(matches!(asked, Err(SqlError::Refused { .. })), "a parameter brings the cast in");
+}
+
+#[tokio::test]
+async fn what_cannot_fail_is_answered() {
+    let catalog = catalog();
+    for (predicate, count) in [
+        ("date_part('year', born) < 1985", "4"),
+        ("EXTRACT(year FROM born) < 1985", "4"),
+        ("born >= '1985-01-01'", "4"),
+        ("date_trunc('year', born) < now()", "8"),
+        ("substr(area_code, 1, 6) = '510104'", "5"),
+        ("area_code LIKE '510104%' OR area_code = '510105001'", "6"),
+        ("TRY_CAST(name AS INT) IS NULL", "8"),
+        ("CASE WHEN income > 5000 THEN 'high' ELSE 'low' END = 'low'", "6"),
+        ("income * 2 + 1 > 4001 AND income / 1000 < 8 AND income / 2.5 > 0", "4"),
+        ("coalesce(income, 0) IN (0, 1000, 2000)", "3"),
+        ("lower(name) <> 'x' AND CAST(income AS TEXT) <> 'x'", "7"),
+        ("income IN (SELECT hour * 1000 FROM air.pm25)", "7"),
+    ] {
+        let sql = format!("SELECT count(*) FROM people.person WHERE {predicate}");
+        assert_eq!(value(&catalog, &session("university"), &sql).await, count, "{predicate}");
+    }
+    let groups = "SELECT max(n) FROM (SELECT income / 4000 AS band, count(*) AS n \
+                  FROM people.person GROUP BY income / 4000) g";
+    assert_eq!(value(&catalog, &session("university"), groups).await, "3");
+    let sql = "SELECT count(*) FROM people.person WHERE income > $1";
+    let params = [ScalarValue::Int64(Some(2_000))];
+    let answer = catalog.query(&session("university"), sql, &params).await.expect("it plans");
+    assert_eq!(answer.collect().await.expect("it runs")[0].num_rows(), 1);
+}
+
+#[tokio::test]
+async fn aggregates_of_two_columns_count_the_rows_that_have_both() {
+    let mut pack = city_pack();
+    for policy in pack.policies.iter_mut().filter(|policy| policy.dataset == AIR) {
+        policy.min_cell = Some(3);
+    }
+    let mut rows = rows();
+    let hours = [Some(1), Some(2), Some(3), None, None, None];
+    let values = [None, None, Some(7.5), Some(1.0), Some(2.0), Some(3.0)];
+    let batch = RecordBatch::try_new(
+        pack.datasets[AIR].arrow_schema(),
+        vec![
+            Arc::new(StringArray::from(vec!["x"; 6])),
+            Arc::new(Int64Array::from(hours.to_vec())),
+            Arc::new(Float64Array::from(values.to_vec())),
+        ],
+    );
+    rows.0.insert(AIR.to_owned(), batch.expect("the columns fit the contract"));
+    let catalog = catalog_with(pack, rows, options());
+    // One row has both: its values are what these would be.
+    for call in ["regr_avgx(hour, pm25)", "regr_avgy(hour, pm25)", "regr_count(hour, pm25)"] {
+        let told = table(&catalog, &session("street"), &format!("SELECT {call} FROM {AIR}")).await;
+        assert!(!told.contains("7.5") && !told.contains("| 3") && !told.contains("| 1"), "{told}");
+    }
+    let each = "SELECT count(hour) + count(pm25) FROM air.pm25";
+    assert_eq!(value(&catalog, &session("street"), each).await, "7");
 }
 
 #[tokio::test]

@@ -140,6 +140,9 @@ async fn concurrency_is_shared_out() {
     let second = catalog.query(&admin, sql, &[]).await.expect("a place");
     let error = refusal(&catalog, &admin, "SELECT 1").await;
     assert!(matches!(error, SqlError::Limit { what: LimitKind::Concurrency, .. }), "{error:?}");
+    // To describe is to plan, which is work like any other.
+    let error = catalog.describe(&admin, "SELECT 1").await.expect_err("no place");
+    assert!(matches!(error, SqlError::Limit { what: LimitKind::Concurrency, .. }), "{error:?}");
     // Somebody else still gets in, and the place is free again once an answer is dropped.
     let third = catalog.query(&street, sql, &[]).await.expect("a place");
     let error = refusal(&catalog, &session("police"), "SELECT 1").await;
