@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
+use chrono::Utc;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{Expr, ident};
 use datafusion::physical_expr::PhysicalExpr;
 use pack::model::{Contract, Field, FieldType, Pii, Severity, Text};
-use pack::sql::{Scope, plan_predicate, planning_state};
+use pack::sql::{Scope, at_moment, plan_predicate, planning_state};
 
 use super::{QualityError, RuleKind};
 
@@ -179,6 +180,9 @@ impl<'a> Compiler<'a> {
     fn sql(&self, id: &str, sql: &str) -> Result<Test, QualityError> {
         let expr = plan_predicate(self.contract, sql, Scope::Row)
             .map_err(|fault| self.fault(id, fault.to_string()))?;
+        // `now()` is when the rules were compiled: at the beginning of an import or a run.
+        let expr =
+            at_moment(expr, Utc::now()).map_err(|cause| self.fault(id, cause.strip_backtrace()))?;
         self.physical(id, expr)
     }
 

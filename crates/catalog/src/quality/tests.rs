@@ -96,6 +96,19 @@ fn a_rule_about_a_missing_value_passes() {
 }
 
 #[test]
+fn a_rule_may_ask_what_time_it_is() {
+    let mut contract = fixtures::pm25();
+    contract.quality = vec![
+        rule("not_ahead", "observed_at <= now() + interval '1 hour'", Severity::Error),
+        rule("today", "observed_at <= current_date + interval '2 days'", Severity::Error),
+    ];
+    let ahead = (Utc::now() + TimeDelta::days(30)).timestamp() / 60;
+    let batch = readings(&[(Some("shahepu"), Some(0), None), (Some("shahepu"), Some(ahead), None)]);
+    let checked = rules(&contract).check(&batch).expect("checks");
+    assert_eq!(broken(&checked), [(1, "not_ahead"), (1, "today")]);
+}
+
+#[test]
 fn a_rule_that_cannot_be_computed_fails_its_row_alone() {
     let mut contract = contract("a.b", "甲", "a", "x", SharingAttribute::Unconditional);
     contract.fields = vec![field("text", FieldType::Text, "文", "text")];
