@@ -278,8 +278,7 @@ impl Scenarios {
     ) -> Result<Vec<scenario_change::Model>, ScenarioError> {
         let row = |(index, change): (usize, &Change)| {
             let bad = |problem| ScenarioError::Row { index, problem };
-            rows::check(contract, access, change).map_err(bad)?;
-            let row_key = rows::key(contract, change.row()).map_err(bad)?;
+            let row_key = rows::check(contract, access, change).map_err(bad)?;
             if row_key.len() > KEY_BYTES_MAX {
                 return Err(bad(format!("the key is over {KEY_BYTES_MAX} bytes")));
             }

@@ -16,11 +16,16 @@ use pack::{Contract, FieldType};
 use serde_json::{Map, Value};
 
 use super::Change;
+use crate::quality::text_of;
 use crate::sql::Access;
 
-/// Whether the change can be made by somebody with this access: known fields only, all of the
+/// The key of a change that somebody with this access can make: known fields only, all of the
 /// key, values that fit.
-pub(super) fn check(contract: &Contract, access: &Access, change: &Change) -> Result<(), String> {
+pub(super) fn check(
+    contract: &Contract,
+    access: &Access,
+    change: &Change,
+) -> Result<String, String> {
     let row = change.row();
     for name in row.keys() {
         // A field that its author cannot see is as unknown as one that is not there.
@@ -28,29 +33,27 @@ pub(super) fn check(contract: &Contract, access: &Access, change: &Change) -> Re
             return Err(format!("there is no field '{name}'"));
         }
     }
-    key(contract, row)?;
+    if contract.key.is_empty() {
+        return Err(format!("dataset {} has no key to change rows by", contract.id));
+    }
+    if let Some(name) = contract.key.iter().find(|name| row.get(*name).is_none_or(Value::is_null)) {
+        return Err(format!("the key field '{name}' is missing"));
+    }
     if let Change::Remove(row) = change
         && let Some(extra) = row.keys().find(|name| !contract.key.contains(name))
     {
         return Err(format!("'{extra}' is not of the key; a removal names the key alone"));
     }
-    batch(contract, &[row]).map(|_| ()).map_err(|error| error.to_string())
+    batch(contract, &[row]).and_then(|batch| key(contract, &batch)).map_err(|e| e.to_string())
 }
 
-/// The key's values in the contract's order, as JSON text.
-pub(super) fn key(contract: &Contract, row: &Map<String, Value>) -> Result<String, String> {
-    if contract.key.is_empty() {
-        return Err(format!("dataset {} has no key to change rows by", contract.id));
-    }
-    let values: Result<Vec<&Value>, String> = contract
-        .key
-        .iter()
-        .map(|name| {
-            let value = row.get(name).filter(|value| !value.is_null());
-            value.ok_or_else(|| format!("the key field '{name}' is missing"))
-        })
-        .collect();
-    serde_json::to_string(&values?).map_err(|error| error.to_string())
+/// The key's values in the contract's order, as JSON text of what they mean: `7`, `"7"` and `7.0`
+/// name one row, and so do two ways to write one moment.
+fn key(contract: &Contract, row: &RecordBatch) -> Result<String, ArrowError> {
+    let names = contract.key.iter();
+    let values = names.filter_map(|name| row.column_by_name(name)).map(|column| text_of(column, 0));
+    let values = values.collect::<Result<Vec<Option<String>>, _>>()?;
+    serde_json::to_string(&values).map_err(|error| ArrowError::JsonError(error.to_string()))
 }
 
 /// The contract's schema as an overlay keeps it: its authors may not see, and so leave out, any
