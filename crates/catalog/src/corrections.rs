@@ -33,6 +33,8 @@ pub use model::{Claim, Correction, State, Verb};
 const LIST_ROWS_MAX: u64 = 1_000;
 const TEXT_CHARS_MAX: usize = 2_000;
 const EVIDENCE_ITEMS_MAX: usize = 20;
+/// One reference, or one blob's id.
+const EVIDENCE_CHARS_MAX: usize = 500;
 /// A value given as JSON.
 const VALUE_BYTES_MAX: usize = 16 * 1024;
 
@@ -93,7 +95,7 @@ impl Corrections {
         if let Err(cause) = procedure::allowed(Party::Requester, "file", actor, parties) {
             return Err(self.denial(cause, actor, "correction.file", &claim.dataset).await);
         }
-        check(contract, &claim)?;
+        check(contract, principal, &claim)?;
         let row = correction::Model {
             id: Uuid::now_v7(),
             dataset: claim.dataset,
@@ -214,12 +216,16 @@ impl Corrections {
     }
 }
 
-fn check(contract: &Contract, claim: &Claim) -> Result<(), CorrectionError> {
+fn check(contract: &Contract, principal: &Principal, claim: &Claim) -> Result<(), CorrectionError> {
     if contract.key.is_empty() {
         let problem = format!("`{}` has no key, so no row of it can be named", contract.id);
         return wrong("dataset", problem);
     }
-    if contract.field(&claim.field).is_none() {
+    // A field that nobody classified has no name outside its owner.
+    let field = contract.field(&claim.field).filter(|field| {
+        field.class.is_some() || crate::knowledge::acts_for_owner(principal, contract)
+    });
+    if field.is_none() {
         return wrong("field", format!("`{}` has no field `{}`", contract.id, claim.field));
     }
     if contract.key.contains(&claim.field) {
@@ -244,6 +250,10 @@ fn check(contract: &Contract, claim: &Claim) -> Result<(), CorrectionError> {
     }
     if claim.evidence.len() > EVIDENCE_ITEMS_MAX {
         return wrong("evidence", format!("expected up to {EVIDENCE_ITEMS_MAX} items"));
+    }
+    if claim.evidence.iter().any(|item| item.chars().count() > EVIDENCE_CHARS_MAX) {
+        let problem = format!("expected items of up to {EVIDENCE_CHARS_MAX} characters");
+        return wrong("evidence", problem);
     }
     check_text("reason", &claim.reason)
 }

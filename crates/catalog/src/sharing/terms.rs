@@ -27,6 +27,8 @@ pub(super) fn check_ask(
     if principal.organisations.contains(&contract.owner) {
         return Err(SharingError::OwnDataset(contract.id.clone()));
     }
+    // What nobody classified has no name outside its owner.
+    let contract = &nameable(contract);
     check_fields(contract, &ask.fields)?;
     check_text("purpose", &ask.purpose)?;
     check_text("legal_ground", &ask.legal_ground)?;
@@ -61,6 +63,11 @@ pub(super) fn settle(
     if let Some(filter) = &terms.row_filter {
         check_predicate(contract, "row_filter", filter)?;
     }
+    let row_filter = both(request.rows.as_deref(), terms.row_filter.as_deref());
+    if let Some(filter) = &row_filter {
+        // Each fits by itself; together they may be longer than a filter can be.
+        check_predicate(contract, "row_filter", filter)?;
+    }
     let expires_at = terms.expires_at.unwrap_or(request.until);
     if expires_at <= now || expires_at > request.until {
         let until = request.until.to_rfc3339();
@@ -71,12 +78,19 @@ pub(super) fn settle(
         dataset: request.dataset.clone(),
         organisation: request.organisation.clone(),
         fields,
-        row_filter: both(request.rows.as_deref(), terms.row_filter.as_deref()),
+        row_filter,
         masks: terms.masks,
         granted_by: granted_by.to_owned(),
         granted_at: now,
         expires_at,
     })
+}
+
+/// The contract as those see it who ask: a field without a class is not there.
+fn nameable(contract: &Contract) -> Contract {
+    let mut contract = contract.clone();
+    contract.fields.retain(|field| field.class.is_some());
+    contract
 }
 
 /// The rows that both filters let through. Each was planned as one whole expression, and each ends
