@@ -50,6 +50,9 @@ const VERIFY_PAGE_ROWS: u64 = 2_000;
 const INSERT_ROWS_MAX: usize = 1_000;
 /// Rows that one call of [`Audit::page`] returns.
 const PAGE_ROWS_MAX: u64 = 1_000;
+/// Of a failed query's statement, and of what is said of its failure. The chain keeps all for
+/// ever, and a statement may be a quarter of a megabyte.
+const FAILURE_CHARS_MAX: usize = 4_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
@@ -259,11 +262,15 @@ impl Events for Audit {
     fn failed(&self, correlation_id: Uuid, user: &str, sql: &str, details: &str) {
         let event = Event::new(user, "", "query", &correlation_id.to_string())
             .outcome(Outcome::Failed)
-            .detail(json!({ "sql": sql, "details": details }));
+            .detail(json!({ "sql": beginning(sql), "details": beginning(details) }));
         if self.queue.offer(event).is_err() {
             tracing::error!(%correlation_id, user, sql, details, "query failed");
         }
     }
+}
+
+fn beginning(text: &str) -> &str {
+    text.char_indices().nth(FAILURE_CHARS_MAX).map_or(text, |(end, _)| &text[..end])
 }
 
 impl Inner {
@@ -313,15 +320,17 @@ fn active(row: audit_entry::Model) -> audit_entry::ActiveModel {
     }
 }
 
-/// The row that an event becomes, before it is hashed.
+/// The row that an event becomes, before it is hashed. PostgreSQL keeps no text with a NUL in it,
+/// and one such event would take all that are committed with it down; JSON writes it as an escape.
 fn unhashed(event: &Event, seq: i64, algorithm: &str, previous: &str) -> audit_entry::Model {
+    let kept = |text: &str| text.replace('\0', "\u{fffd}");
     audit_entry::Model {
         seq,
         at_us: micros(event.at),
-        actor: event.actor.clone(),
-        organisation: event.organisation.clone(),
-        action: event.action.clone(),
-        object: event.object.clone(),
+        actor: kept(&event.actor),
+        organisation: kept(&event.organisation),
+        action: kept(&event.action),
+        object: kept(&event.object),
         outcome: event.outcome.as_str().to_owned(),
         detail: event.detail.to_string(),
         algorithm: algorithm.to_owned(),

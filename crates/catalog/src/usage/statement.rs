@@ -37,7 +37,9 @@ impl Statement {
     }
 }
 
-fn cut(mut shape: String) -> String {
+fn cut(shape: String) -> String {
+    // PostgreSQL keeps no text with a NUL in it, and a batch of entries is kept or lost as one.
+    let mut shape = shape.replace('\0', "\u{fffd}");
     if let Some((end, _)) = shape.char_indices().nth(STATEMENT_CHARS_MAX) {
         shape.truncate(end);
         shape.push('…');
