@@ -30,10 +30,11 @@ use super::{LimitKind, SqlError};
 /// Text that one call may make over one batch of rows.
 pub const TEXT_BYTES_MAX: u64 = 64 << 20;
 /// Text that all calls of a statement together may make over one batch of rows.
-const STATEMENT_TEXT_BYTES_MAX: u64 = 256 << 20;
-/// Pairs of letters that one call may compare over one batch of rows: about a second's work.
+const STATEMENT_TEXT_BYTES_MAX: u64 = 512 << 20;
+/// Pairs of letters, or of items, that one call may compare over one batch of rows: about a
+/// second's work.
 const STEPS_MAX: u64 = 1 << 28;
-/// Pairs of letters that all calls of a statement together may compare over one batch of rows.
+/// Pairs that all calls of a statement together may compare over one batch of rows.
 const STATEMENT_STEPS_MAX: u64 = 1 << 30;
 /// A regular expression's source.
 pub const PATTERN_BYTES_MAX: usize = 1_000;
@@ -64,6 +65,7 @@ fn bound_of(function: &str) -> Option<Bound> {
         "to_char" => Bound::Format,
         "regexp_replace" => Bound::PatternReplace,
         "regexp_count" | "regexp_instr" | "regexp_like" | "regexp_match" => Bound::Pattern,
+        "array_has_all" | "array_has_any" => Bound::ListPairs,
         "levenshtein" => Bound::Pairs,
         _ => return None,
     })
@@ -127,15 +129,22 @@ enum Bound {
     PatternReplace,
     /// Not made but done: each letter of one text against each of the other.
     Pairs,
+    /// Each item of one list against each of the other.
+    ListPairs,
 }
 
 impl Bound {
+    /// Whether steps are counted, not bytes.
+    fn steps(self) -> bool {
+        matches!(self, Self::Pairs | Self::ListPairs)
+    }
+
     fn call_max(self) -> u64 {
-        if self == Self::Pairs { STEPS_MAX } else { TEXT_BYTES_MAX }
+        if self.steps() { STEPS_MAX } else { TEXT_BYTES_MAX }
     }
 
     fn statement_max(self) -> u64 {
-        if self == Self::Pairs { STATEMENT_STEPS_MAX } else { STATEMENT_TEXT_BYTES_MAX }
+        if self.steps() { STATEMENT_STEPS_MAX } else { STATEMENT_TEXT_BYTES_MAX }
     }
 }
 
@@ -201,15 +210,20 @@ impl Bounded {
                 })
             }
             (Bound::Pairs, [_, _]) => each(&|row| sizes[0][row].saturating_mul(sizes[1][row])),
+            (Bound::ListPairs, [one, other]) => {
+                let (one, other) = (items(one, rows)?, items(other, rows)?);
+                each(&|row| one[row].saturating_mul(other[row]))
+            }
             _ => sizes.iter().flatten().copied().sum_capped(),
         };
         if made <= self.made_max {
             return Ok(());
         }
         let (name, most) = (self.name(), self.made_max);
-        over(match self.bound {
-            Bound::Pairs => format!("{name} would take {made} steps, at most {most} allowed"),
-            _ => format!("{name} would make {made} bytes, at most {most} allowed"),
+        over(if self.bound.steps() {
+            format!("{name} would take {made} steps, at most {most} allowed")
+        } else {
+            format!("{name} would make {made} bytes, at most {most} allowed")
         })
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Long chains of operators are cut off on the tokens, for the reason that [`pack::sql`] gives.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::common::{DataFusionError, TableReference};
@@ -25,6 +26,8 @@ const NESTING_MAX: usize = 64;
 const CHAIN_MAX: usize = 400;
 /// Tables, subqueries and table functions in one statement.
 const RELATIONS_MAX: usize = 100;
+/// The same, where each name of a WITH counts for all that it stands for.
+const PLANNED_RELATIONS_MAX: usize = 1_000;
 const TOKENS_MAX: usize = 60_000;
 
 /// A statement that may be planned.
@@ -141,6 +144,7 @@ fn readable(statement: Statement, principal: &Principal) -> Result<Readable, Sql
             }
             SqlStatement::ShowTables { show_options, .. } => Ok(show_tables(&show_options)?.into()),
             SqlStatement::ShowColumns { show_options, .. } => {
+                unfiltered(&show_options)?;
                 let table = show_options.show_in.and_then(|show_in| show_in.parent_name);
                 show_columns(table.as_ref())
             }
@@ -217,7 +221,20 @@ fn writes(body: &SetExpr) -> Option<&'static str> {
     }
 }
 
+/// What would be passed over in silence is refused.
+fn unfiltered(options: &ShowStatementOptions) -> Result<(), SqlError> {
+    let ShowStatementOptions { filter_position, starts_with, limit, limit_from, .. } = options;
+    if filter_position.is_none() && starts_with.is_none() && limit.is_none() && limit_from.is_none()
+    {
+        return Ok(());
+    }
+    Err(SqlError::refused(
+        "SHOW takes no filter: SELECT from information_schema.tables or information_schema.columns",
+    ))
+}
+
 fn show_tables(options: &ShowStatementOptions) -> Result<Statement, SqlError> {
+    unfiltered(options)?;
     let schema = options.show_in.as_ref().and_then(|show_in| show_in.parent_name.as_ref());
     let filter = match schema {
         Some(name) => format!("WHERE table_schema = '{}'", last_part(name).replace('\'', "''")),
@@ -256,30 +273,81 @@ fn last_part(name: &ObjectName) -> String {
     last.map(|ident| ident.value.clone()).unwrap_or_default()
 }
 
+/// A name that is used twice is planned twice, and so is all that it stands for: thirty names that
+/// each use the one before twice are a plan of a thousand million steps, and planning it would
+/// take the process's memory before its size could be judged.
 fn bounded_relations(statement: &Statement) -> Result<(), SqlError> {
     let inner = match statement {
         Statement::Statement(statement) => statement,
         Statement::Explain(explain) => return bounded_relations(&explain.statement),
         _ => return Ok(()),
     };
-    let mut count = Relations(0);
+    let mut count = Relations::default();
     let _ = inner.visit(&mut count);
-    if count.0 <= RELATIONS_MAX {
-        return Ok(());
+    let planned = count.levels.iter().copied().fold(count.planned, usize::saturating_add);
+    for (found, most, what) in [
+        (count.written, RELATIONS_MAX, "tables and subqueries"),
+        (planned, PLANNED_RELATIONS_MAX, "tables and subqueries behind the names of WITH"),
+    ] {
+        if found > most {
+            let reason = format!("{found} {what}, at most {most} allowed");
+            return Err(SqlError::limit(LimitKind::PlanNodes, reason));
+        }
     }
-    Err(SqlError::limit(
-        LimitKind::PlanNodes,
-        format!("{} tables and subqueries, at most {RELATIONS_MAX} allowed", count.0),
-    ))
+    Ok(())
 }
 
-struct Relations(usize);
+#[derive(Default)]
+struct Relations {
+    /// As the text has them.
+    written: usize,
+    /// As they will be planned, outside of all queries.
+    planned: usize,
+    /// As they will be planned, for each query that is being walked, the innermost last.
+    levels: Vec<usize>,
+    /// What each name of a WITH stands for. Where two have one name, the larger: it is not looked
+    /// at which of them is meant.
+    named: HashMap<String, usize>,
+    /// The queries of WITHs, known by where they stand in memory.
+    with: HashMap<*const Query, String>,
+}
+
+impl Relations {
+    fn plan(&mut self, relations: usize) {
+        let level = self.levels.last_mut().unwrap_or(&mut self.planned);
+        *level = level.saturating_add(relations);
+    }
+}
 
 impl Visitor for Relations {
     type Break = ();
 
-    fn pre_visit_table_factor(&mut self, _factor: &TableFactor) -> ControlFlow<()> {
-        self.0 += 1;
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let name = cte.alias.name.value.to_lowercase();
+            self.with.insert(std::ptr::from_ref(cte.query.as_ref()), name);
+        }
+        self.levels.push(0);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let planned = self.levels.pop().unwrap_or(0);
+        if let Some(name) = self.with.remove(&std::ptr::from_ref(query)) {
+            let known = self.named.entry(name).or_insert(1);
+            *known = planned.max(*known);
+        }
+        self.plan(planned);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        self.written += 1;
+        let named = match factor {
+            TableFactor::Table { name, .. } => self.named.get(&last_part(name).to_lowercase()),
+            _ => None,
+        };
+        self.plan(named.copied().unwrap_or(1));
         ControlFlow::Continue(())
     }
 }

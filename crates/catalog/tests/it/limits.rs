@@ -74,6 +74,14 @@ async fn plan_size() {
     let catalog = limited(|limits| limits.plan_nodes_max = 20);
     let sql = format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(30));
     over(&catalog, &sql, LimitKind::PlanNodes).await;
+    // A short text that names each of its parts twice is a plan of a thousand million steps.
+    let catalog = limited(|_| {});
+    let mut sql = "WITH t0 AS (SELECT 1 AS x)".to_owned();
+    for level in 1..30 {
+        let below = level - 1;
+        sql += &format!(", t{level} AS (SELECT a.x FROM t{below} a, t{below} b)");
+    }
+    over(&catalog, &(sql + " SELECT count(*) FROM t29"), LimitKind::PlanNodes).await;
     let catalog = limited(|limits| limits.plan_depth_max = 10);
     let sql = format!("SELECT * FROM {}air.pm25{}", "(SELECT * FROM ".repeat(12), ") x".repeat(12));
     over(&catalog, &sql, LimitKind::PlanDepth).await;
