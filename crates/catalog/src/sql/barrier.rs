@@ -4,18 +4,30 @@
 //! their children, and let statistics through: a user's predicate could so run over rows that the
 //! policy hides, and a MIN could be answered from a file's footer. This node does none of that.
 //! It costs one virtual call a batch.
+//!
+//! [`Closed`] is the same in a plan that is still to be optimised: it stands above groups that
+//! are left out for being small, so that nothing which the asker computes of groups (`HAVING 1 /
+//! (sum(income) - 8000) > 0`) is computed of those.
 
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use datafusion::catalog::Session;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, internal_err};
+use datafusion::common::{DFSchemaRef, Result, internal_err};
+use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{
+    Expr, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
+};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning,
     PlanProperties,
 };
+use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
 #[derive(Debug)]
 pub(super) struct BarrierExec {
@@ -93,4 +105,82 @@ impl ExecutionPlan for BarrierExec {
 
     // Left as the trait has them, on purpose: parent filters unsupported, statistics unknown, no
     // limit, no projection and no sort pushed down. The tests of attacks hold this.
+}
+
+/// What is below is not seen through from above. That no predicate passes is the default of such
+/// a node: all of its columns prevent it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash)]
+pub(super) struct Closed {
+    input: LogicalPlan,
+}
+
+impl Closed {
+    pub(super) fn over(input: LogicalPlan) -> LogicalPlan {
+        LogicalPlan::Extension(Extension { node: Arc::new(Self { input }) })
+    }
+}
+
+impl UserDefinedLogicalNodeCore for Closed {
+    fn name(&self) -> &str {
+        "Closed"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        self.input.schema()
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Closed")
+    }
+
+    fn with_exprs_and_inputs(&self, _: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
+        match (inputs.pop(), inputs.is_empty()) {
+            (Some(input), true) => Ok(Self { input }),
+            _ => internal_err!("a barrier has one child"),
+        }
+    }
+}
+
+/// Plans like DataFusion, and a barrier where a plan says [`Closed`].
+#[derive(Debug)]
+pub(super) struct Planner;
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(Self)]);
+        planner.create_physical_plan(plan, session).await
+    }
+}
+
+#[async_trait]
+impl ExtensionPlanner for Planner {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        physical_inputs: &[Arc<dyn ExecutionPlan>],
+        _session: &dyn Session,
+        _context: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        match (node.as_any().is::<Closed>(), physical_inputs) {
+            (true, [input]) => {
+                Ok(Some(Arc::new(BarrierExec::new("groups".into(), Arc::clone(input)))))
+            }
+            _ => Ok(None),
+        }
+    }
 }

@@ -5,7 +5,8 @@
 //! are left out. Below it nothing may multiply rows (a join would make one row into many and the
 //! count worthless), and what is aggregated must be a stored column as it is, or one row could
 //! be singled out inside a large group (`sum(CASE WHEN id = 7 THEN income END)`). What is asked of
-//! rows below it must have a value for each, or whether it fails would tell of one ([`quiet`]).
+//! rows below it must have a value for each, or whether it fails would tell of one ([`quiet`]);
+//! what is computed of groups above it meets none that is left out ([`Closed`]).
 //!
 //! What this does **not** stop, and no rule over single queries can: differencing. Two answers
 //! that each pass — the total, and the total without one person — give that person away by
@@ -24,6 +25,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 
+use super::barrier::Closed;
 use super::functions::GROUP_AGGREGATES;
 use super::governed::GovernedTable;
 use super::{SqlError, quiet};
@@ -194,7 +196,7 @@ fn suppress(aggregate: Aggregate, k: u32) -> Result<LogicalPlan> {
     let counted = Aggregate::try_new(aggregate.input, aggregate.group_expr, calls)?;
     let kept = Filter::try_new(large_enough, LogicalPlan::Aggregate(counted).into())?;
     let shown = Projection::try_new(shown, LogicalPlan::Filter(kept).into())?;
-    Ok(LogicalPlan::Projection(shown))
+    Ok(Closed::over(LogicalPlan::Projection(shown)))
 }
 
 /// The columns that one aggregate is made of; refuses what could single out a row.

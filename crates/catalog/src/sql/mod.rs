@@ -214,6 +214,7 @@ fn base_state(limits: &Limits) -> Result<SessionState, OpenError> {
         .with_config(config)
         .with_runtime_env(runtime)
         .with_aggregate_functions(vec![first_value_udaf()])
+        .with_query_planner(Arc::new(barrier::Planner))
         .build();
     Ok(state)
 }

@@ -183,6 +183,35 @@ async fn what_cannot_fail_is_answered() {
 }
 
 #[tokio::test]
+async fn what_is_computed_of_groups_meets_none_that_is_left_out() {
+    let catalog = catalog();
+    let university = session("university");
+    // Each would fail over the group of one person that has this income.
+    for sql in [
+        "SELECT count(*) FROM people.person GROUP BY id HAVING 1 / (sum(income) - 8000) > 0",
+        "SELECT count(*) FROM people.person GROUP BY income HAVING 1 / (income - 8000) > 0",
+        "SELECT count(*) AS n, 1 / (sum(income) - 8000) AS x FROM people.person GROUP BY id",
+        "SELECT count(*) AS n, 1 / (income - 8000) AS x FROM people.person GROUP BY income",
+        "SELECT count(*) FROM people.person WHERE id = '510104198001010007' \
+         HAVING 1 / (sum(income) - 8000) > 0",
+        "SELECT * FROM (SELECT id, sum(income) AS s FROM people.person GROUP BY id) g \
+         WHERE 1 / (s - 8000) > 0",
+        "SELECT * FROM (SELECT income, count(*) AS n FROM people.person GROUP BY income) g \
+         JOIN air.pm25 a ON 1 / (g.income - 8000) = a.hour",
+        "SELECT DISTINCT 1 / (s - 8000) AS x FROM (SELECT sum(income) AS s FROM people.person \
+         GROUP BY id) g ORDER BY x LIMIT 3",
+        "SELECT sum(1 / (s - 8000)) OVER () FROM (SELECT sum(income) AS s FROM people.person \
+         GROUP BY id) g",
+    ] {
+        let told = table(&catalog, &university, sql).await;
+        assert!(told.lines().filter(|line| line.starts_with('|')).count() <= 1, "{sql}\n{told}");
+    }
+    let mean = "SELECT sum(income) / count(*) FROM people.person GROUP BY area_code \
+                HAVING sum(income) / count(*) > 10";
+    assert_eq!(value(&catalog, &university, mean).await, "3666");
+}
+
+#[tokio::test]
 async fn aggregates_of_two_columns_count_the_rows_that_have_both() {
     let mut pack = city_pack();
     for policy in pack.policies.iter_mut().filter(|policy| policy.dataset == AIR) {
