@@ -167,9 +167,24 @@ impl Bounded {
                 return Ok(());
             }
         }
+        let made = self.made(args)?;
+        if made <= self.made_max {
+            return Ok(());
+        }
+        let (name, most) = (self.name(), self.made_max);
+        over(if self.bound.steps() {
+            format!("{name} would take {made} steps, at most {most} allowed")
+        } else {
+            format!("{name} would make {made} bytes, at most {most} allowed")
+        })
+    }
+
+    /// Bytes, or steps, that this call would make over its rows.
+    fn made(&self, args: &ScalarFunctionArgs) -> Result<u64> {
+        let rows = args.number_rows;
         let sizes = args.args.iter().map(|arg| lengths(arg, rows)).collect::<Result<Vec<_>>>()?;
         let each = |of: &dyn Fn(usize) -> u64| (0..rows).map(of).sum_capped();
-        let made: u64 = match (self.bound, args.args.as_slice()) {
+        Ok(match (self.bound, args.args.as_slice()) {
             (Bound::Repeat, [_, times]) => {
                 let times = integers(times, rows)?;
                 each(&|row| sizes[0][row].saturating_mul(times[row]))
@@ -215,15 +230,6 @@ impl Bounded {
                 each(&|row| one[row].saturating_mul(other[row]))
             }
             _ => sizes.iter().flatten().copied().sum_capped(),
-        };
-        if made <= self.made_max {
-            return Ok(());
-        }
-        let (name, most) = (self.name(), self.made_max);
-        over(if self.bound.steps() {
-            format!("{name} would take {made} steps, at most {most} allowed")
-        } else {
-            format!("{name} would make {made} bytes, at most {most} allowed")
         })
     }
 }
