@@ -3,9 +3,10 @@
 //! ```text
 //!  TO/backup.json   every file with its length and SHA-256; written last, so that a backup
 //!                   without it is one that did not finish
-//!     city.json     what the folder was
 //!     secret.key    key of the masks' tokens: guard a backup as you guard the city
+//!     audit.anchor  an end of the audit that the records in the copy still have
 //!     records.sqlite, lake/, blobs/, pack/
+//!     records.jsonl in the place of records.sqlite, where the records are in PostgreSQL
 //! ```
 //!
 //! The records are copied before the lake, so that whatever they tell of is in the copy. Rows
@@ -18,12 +19,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use store::records::RecordsError;
+use store::records::{Backend, Records};
 
-use crate::folder::{FOLDER_FORMAT, Folder, Manifest, write_durably};
+use crate::folder::{ANCHOR, FOLDER_FORMAT, Folder, Manifest, make_private_dir, write_durably};
 use crate::{City, CityError};
 
-const BACKUP_FORMAT: u32 = 1;
+/// 2: records in PostgreSQL are in the backup.
+const BACKUP_FORMAT: u32 = 2;
+const SQLITE_RECORDS: &str = "records.sqlite";
+const POSTGRES_RECORDS: &str = "records.jsonl";
 const LIST: &str = "backup.json";
 const COPY_BUFFER_BYTES: usize = 1 << 20;
 /// Folders within folders, at most: a loop of links ends here.
@@ -34,8 +38,6 @@ struct List {
     format: u32,
     manifest: Manifest,
     files: Vec<Entry>,
-    /// Where the records are if they are not in this backup: a URL without a password.
-    records_elsewhere: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,33 +53,31 @@ struct Entry {
 pub struct BackupReport {
     pub files: usize,
     pub bytes: u64,
-    /// The records are in PostgreSQL and were not copied: dump them with `pg_dump`.
-    pub records_elsewhere: Option<String>,
 }
 
 impl City {
     /// Copies the city into `to`, a folder that does not exist, while it goes on serving.
     pub async fn backup(&self, to: &Path) -> Result<BackupReport, CityError> {
-        make_new(to)?;
-        let records_elsewhere = match self.records().backup(&to.join("records.sqlite")).await {
-            Ok(()) => None,
-            Err(RecordsError::BackupElsewhere { target }) => Some(target),
-            Err(error) => return Err(error.into()),
-        };
+        make_new_outside(self.dir(), to)?;
+        // Read before the records are copied, so that they have it.
+        let anchor = self.audit().head().await?.to_string();
+        match self.records().backend() {
+            Backend::Sqlite => self.records().backup(&to.join(SQLITE_RECORDS)).await?,
+            Backend::Postgres => self.records().dump(&to.join(POSTGRES_RECORDS)).await?,
+        }
         self.lake().backup(&to.join("lake")).await?;
         let (blobs, pack) = (self.folder().blobs_dir(), self.folder().manifest.pack.clone());
         let secret = self.folder().secret()?;
         let manifest = self.folder().manifest.clone();
         let target = to.to_owned();
-        let elsewhere = records_elsewhere.clone();
         let finish = move || -> Result<BackupReport, CityError> {
             copy_tree(&blobs, &target.join("blobs"), 0)?;
             copy_tree(&pack, &target.join("pack"), 0)?;
             write_durably(&target.join("secret.key"), &secret)?;
+            write_durably(&target.join(ANCHOR), anchor.as_bytes())?;
             let files = list(&target)?;
-            let report = report(&files, elsewhere.clone());
-            let list =
-                List { format: BACKUP_FORMAT, manifest, files, records_elsewhere: elsewhere };
+            let report = report(&files);
+            let list = List { format: BACKUP_FORMAT, manifest, files };
             let bytes = serde_json::to_vec_pretty(&list).expect("a list of texts serialises");
             write_durably(&target.join(LIST), &bytes)?;
             Ok(report)
@@ -86,9 +86,14 @@ impl City {
     }
 }
 
-/// Makes `dir`, a folder that does not exist, the city that `from` is a backup of. Every file is
-/// checked against the backup's list before anything is written.
-pub fn restore(from: &Path, dir: &Path, records: Option<&str>) -> Result<BackupReport, CityError> {
+/// Makes `dir`, a folder that does not exist, the city that `from` is a backup of; `records` names
+/// an empty database for records that were in PostgreSQL. Every file is checked against the
+/// backup's list before anything is written.
+pub async fn restore(
+    from: &Path,
+    dir: &Path,
+    records: Option<&str>,
+) -> Result<BackupReport, CityError> {
     let list_path = from.join(LIST);
     let bytes = fs::read(&list_path).map_err(|error| CityError::io(&list_path, error))?;
     let bad = |why: String| CityError::Manifest { path: list_path.clone(), why };
@@ -96,17 +101,33 @@ pub fn restore(from: &Path, dir: &Path, records: Option<&str>) -> Result<BackupR
     if list.format > BACKUP_FORMAT || list.manifest.format > FOLDER_FORMAT {
         return Err(bad("made by a newer program: restore it with that one".to_owned()));
     }
-    if let (Some(elsewhere), None) = (&list.records_elsewhere, records) {
-        return Err(CityError::Invalid(format!(
-            "this city's records were in {elsewhere}: restore them with pg_restore, then give \
-             their place with --records"
-        )));
+    let in_postgres = list.files.iter().any(|entry| entry.path == POSTGRES_RECORDS);
+    match (in_postgres, records) {
+        (false, Some(_)) => {
+            return Err(CityError::Invalid(
+                "this city's records were in SQLite: restore it without --records".to_owned(),
+            ));
+        }
+        (true, None) => {
+            return Err(CityError::Invalid(
+                "this city's records were in PostgreSQL: name an empty database with --records"
+                    .to_owned(),
+            ));
+        }
+        _ => {}
     }
     for entry in &list.files {
         check(from, entry)?;
     }
     make_new(dir)?;
-    for entry in &list.files {
+    if let Some(url) = records {
+        let filled = fill_records(url, &from.join(POSTGRES_RECORDS)).await;
+        if let Err(error) = filled {
+            fs::remove_dir(dir).map_err(|error| CityError::io(dir, error))?;
+            return Err(error);
+        }
+    }
+    for entry in list.files.iter().filter(|entry| entry.path != POSTGRES_RECORDS) {
         let (source, target) = (from.join(&entry.path), dir.join(&entry.path));
         let parent = target.parent().expect("a file in a folder has a parent");
         fs::create_dir_all(parent).map_err(|error| CityError::io(parent, error))?;
@@ -117,12 +138,24 @@ pub fn restore(from: &Path, dir: &Path, records: Option<&str>) -> Result<BackupR
     let pack = fs::canonicalize(&pack).map_err(|error| CityError::io(&pack, error))?;
     let manifest = Manifest { pack, ..list.manifest.clone() };
     Folder::write_manifest(dir, &manifest)?;
-    Ok(report(&list.files, list.records_elsewhere))
+    Ok(report(&list.files))
 }
 
-fn report(files: &[Entry], records_elsewhere: Option<String>) -> BackupReport {
-    let bytes = files.iter().map(|entry| entry.bytes).sum();
-    BackupReport { files: files.len(), bytes, records_elsewhere }
+async fn fill_records(url: &str, dump: &Path) -> Result<(), CityError> {
+    let records = Records::open(url).await?;
+    if records.backend() != Backend::Postgres || !records.is_empty().await? {
+        return Err(CityError::Invalid(format!(
+            "{} is no empty PostgreSQL database: make one with createdb, and name it",
+            records.target()
+        )));
+    }
+    records.migrate(crate::open::migrations()).await?;
+    records.load(dump).await?;
+    Ok(records.close().await?)
+}
+
+fn report(files: &[Entry]) -> BackupReport {
+    BackupReport { files: files.len(), bytes: files.iter().map(|entry| entry.bytes).sum() }
 }
 
 fn make_new(dir: &Path) -> Result<(), CityError> {
@@ -132,7 +165,21 @@ fn make_new(dir: &Path) -> Result<(), CityError> {
             dir.display()
         )));
     }
-    fs::create_dir_all(dir).map_err(|error| CityError::io(dir, error))
+    make_private_dir(dir)
+}
+
+/// A copy inside what is copied would copy itself.
+fn make_new_outside(city: &Path, to: &Path) -> Result<(), CityError> {
+    make_new(to)?;
+    let real = |path: &Path| fs::canonicalize(path).map_err(|error| CityError::io(path, error));
+    if !real(to)?.starts_with(real(city)?) {
+        return Ok(());
+    }
+    fs::remove_dir(to).map_err(|error| CityError::io(to, error))?;
+    Err(CityError::Invalid(format!(
+        "{} lies in the city's own folder: name one outside it",
+        to.display()
+    )))
 }
 
 fn check(from: &Path, entry: &Entry) -> Result<(), CityError> {
@@ -250,17 +297,16 @@ mod tests {
                 city: "510100000000".into(),
             },
             files: list(scratch.path()).unwrap(),
-            records_elsewhere: None,
         };
         fs::write(scratch.path().join(LIST), serde_json::to_vec(&list).unwrap()).unwrap();
         scratch
     }
 
-    #[test]
-    fn a_restored_folder_has_every_file() {
+    #[tokio::test]
+    async fn a_restored_folder_has_every_file() {
         let backup = backup_of(&[("pack/pack.toml", "x"), ("lake/a/b.parquet", "rows")]);
         let target = backup.path().join("new");
-        let report = restore(backup.path(), &target, None).unwrap();
+        let report = restore(backup.path(), &target, None).await.unwrap();
         assert_eq!((report.files, report.bytes), (2, 5));
         assert_eq!(fs::read_to_string(target.join("lake/a/b.parquet")).unwrap(), "rows");
         let pack = Folder::peek(&target).unwrap().pack;
@@ -268,22 +314,85 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_backup_is_refused_before_anything_is_written() {
+    fn a_backup_lies_outside_the_city() {
+        let scratch = tempfile::tempdir().unwrap();
+        let city = scratch.path().join("city");
+        fs::create_dir(&city).unwrap();
+        for inside in ["city/backup", "other/../city/backup", "city/blobs/a"] {
+            fs::create_dir_all(scratch.path().join("other")).unwrap();
+            let to = scratch.path().join(inside);
+            let refusal = make_new_outside(&city, &to).unwrap_err().to_string();
+            assert!(refusal.contains("own folder") && !to.exists(), "{inside}: {refusal}");
+        }
+        make_new_outside(&city, &scratch.path().join("backup")).unwrap();
+    }
+
+    #[tokio::test]
+    async fn records_that_are_in_the_backup_go_nowhere_else() {
+        let backup = backup_of(&[("pack/pack.toml", "x")]);
+        let target = backup.path().join("new");
+        let refusal = restore(backup.path(), &target, Some("postgres://x")).await.unwrap_err();
+        assert!(refusal.to_string().contains("without --records") && !target.exists());
+    }
+
+    #[tokio::test]
+    async fn a_damaged_backup_is_refused_before_anything_is_written() {
         let backup = backup_of(&[("pack/pack.toml", "x"), ("lake/rows", "rows")]);
         fs::write(backup.path().join("lake/rows"), "rowz").unwrap();
         let target = backup.path().join("new");
-        let refusal = restore(backup.path(), &target, None).unwrap_err().to_string();
+        let refusal = restore(backup.path(), &target, None).await.unwrap_err().to_string();
         assert!(refusal.contains("lake/rows") && refusal.contains("damaged"), "{refusal}");
         assert!(!target.exists());
     }
 
-    #[test]
-    fn a_list_cannot_lead_out_of_its_folder() {
+    #[tokio::test]
+    async fn a_list_cannot_lead_out_of_its_folder() {
         let backup = backup_of(&[("pack/pack.toml", "x")]);
         let list = backup.path().join(LIST);
         let text = fs::read_to_string(&list).unwrap().replace("pack/pack.toml", "../pack.toml");
         fs::write(&list, text).unwrap();
-        let refusal = restore(backup.path(), &backup.path().join("new"), None).unwrap_err();
+        let refusal = restore(backup.path(), &backup.path().join("new"), None).await.unwrap_err();
         assert!(refusal.to_string().contains("leads out"), "{refusal}");
+    }
+
+    #[tokio::test]
+    async fn records_in_postgresql_come_back_whole() {
+        let Some(postgres) = store::testing::Postgres::shared() else { return };
+        let scratch = tempfile::tempdir().unwrap();
+        let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs/chengdu");
+        let at = |name: &str, records: &str| crate::OpenOptions {
+            dir: scratch.path().join(name),
+            records: Some(records.to_owned()),
+            limits: None,
+        };
+        let city = City::create(&at("city", &postgres.new_database()), &pack).await.unwrap();
+        let user = registry::NewUser {
+            name: "lin".into(),
+            organisation: "transport".into(),
+            roles: vec!["analyst".into()],
+            areas: Vec::new(),
+            password: Some("锦官城外柏森森丞相祠堂".into()),
+        };
+        city.registry().create_user("test", user, city.pack(), chrono::Utc::now()).await.unwrap();
+        let head = city.audit().head().await.unwrap();
+        let backup = scratch.path().join("backup");
+        city.backup(&backup).await.unwrap();
+        let verifier = city.registry().verifier("lin").await.unwrap();
+
+        let records = postgres.new_database();
+        let dir = scratch.path().join("restored");
+        assert!(restore(&backup, &dir, None).await.is_err(), "it has to be told where to");
+        restore(&backup, &dir, Some(&records)).await.unwrap();
+        let again = restore(&backup, &scratch.path().join("twice"), Some(&records)).await;
+        assert!(again.unwrap_err().to_string().contains("no empty"), "nothing is overwritten");
+        assert!(!dir.join(POSTGRES_RECORDS).exists());
+        let restored = City::open(&at("restored", &records)).await.unwrap();
+        assert_eq!(restored.registry().verifier("lin").await.unwrap(), verifier);
+        let anchor = restored.audit_anchor().unwrap().expect("an anchor is in the backup");
+        assert_eq!(anchor, head);
+        assert!(restored.audit().verify(Some(&anchor)).await.unwrap().is_sound());
+        let areas = restored.raw_table("place.area", None).await.unwrap();
+        let areas = datafusion::prelude::SessionContext::new().read_table(areas).unwrap();
+        assert!(areas.count().await.unwrap() > 3_000, "areas with their shapes are there");
     }
 }

@@ -9,7 +9,8 @@ pub enum CityError {
     )]
     NoCity(PathBuf),
     #[error(
-        "{dir} is in use by process {owner}: stop that process, or go through it with --server URL"
+        "{dir} is in use by process {owner}: stop it first, or go through it with --server URL \
+         (import, sql and backup can)"
     )]
     Locked { dir: PathBuf, owner: String },
     #[error("{path}: {why}")]

@@ -8,6 +8,7 @@
 //!      records.sqlite what people edit (unless the records live in PostgreSQL)
 //!      lake/          what machines append
 //!      blobs/         photos and attachments
+//!      scratch/       uploads and corrections on their way in
 //! ```
 //!
 //! Knows nothing of what the stores keep inside.
@@ -24,7 +25,7 @@ use crate::CityError;
 pub const FOLDER_FORMAT: u32 = 1;
 const MANIFEST: &str = "city.json";
 const LOCK: &str = "LOCK";
-const ANCHOR: &str = "audit.anchor";
+pub(crate) const ANCHOR: &str = "audit.anchor";
 const SECRET: &str = "secret.key";
 /// Length of the folder's secret.
 pub const SECRET_BYTES: usize = 32;
@@ -74,7 +75,7 @@ impl Folder {
 
     /// Makes `dir` a city's folder for `pack`. Refuses a folder that already holds one.
     pub fn create(dir: &Path, pack: &Path, city: &str) -> Result<Self, CityError> {
-        fs::create_dir_all(dir).map_err(|error| CityError::io(dir, error))?;
+        make_private_dir(dir)?;
         let lock = lock(dir)?;
         if Self::holds_city(dir) {
             return Err(CityError::Manifest {
@@ -176,6 +177,16 @@ fn ensure_secret(dir: &Path) -> Result<(), CityError> {
     write_durably(&path, &secret)
 }
 
+/// Makes a folder, and those above it that are missing, for the city's own user alone. One that
+/// is there keeps the permissions that somebody gave it.
+pub fn make_private_dir(dir: &Path) -> Result<(), CityError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|error| CityError::io(dir, error))
+}
+
 /// Writes a small file so that after a crash it is there whole or not at all. Owner-only.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), CityError> {
     let at = |error| CityError::io(path, error);
@@ -205,6 +216,17 @@ mod tests {
         assert!(second.contains(&std::process::id().to_string()), "{second}");
         drop(first);
         assert_eq!(Folder::open(&dir).unwrap().manifest.city, "510100000000");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_folder_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let scratch = tempfile::tempdir().unwrap();
+        let dir = scratch.path().join("city");
+        drop(Folder::create(&dir, scratch.path(), "510100000000").unwrap());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&dir), mode(&dir.join(SECRET))), (0o700, 0o600));
     }
 
     #[test]

@@ -21,16 +21,20 @@ use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
 use catalog::quality::RowRules;
 use chrono::Utc;
-use datafusion::prelude::SessionContext;
+use datafusion::common::ScalarValue;
+use datafusion::prelude::{SessionContext, ident, lit};
 use intake::{BadRow, Chunk, Crs, Intake, IntakeError, Origin};
 use pack::{Contract, DatasetKind, Severity};
 use serde::Serialize;
 use store::lake::{Bulk, Producer};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::known::{Known, Verdict};
+use crate::open::Work;
 use crate::quarantine::{self, OPEN, QUARANTINE, Rejected};
 use crate::register::Held;
+use crate::scratch;
 use crate::{City, CityError};
 
 /// Chunks parsed ahead of the writer: enough to keep both busy, few enough to bound memory.
@@ -68,6 +72,16 @@ pub struct ImportSummary {
     /// How many of the quarantined rows failed for each reason, most frequent first.
     pub reasons: Vec<(String, u64)>,
     pub seconds: f64,
+    /// What the dataset's quality rules say of all its rows now, where they were asked.
+    pub quality: Option<Quality>,
+}
+
+/// A quality run in short; the dataset's page has the whole of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Quality {
+    pub passed: bool,
+    /// Rules that some rows break, and how many rows.
+    pub failed: Vec<(String, u64)>,
 }
 
 /// Told while an import runs; the command line draws its bar from it.
@@ -85,20 +99,32 @@ impl City {
         request: ImportRequest,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<ImportSummary, CityError> {
-        let started = Instant::now();
         let contract = self.contract(&request.dataset)?.clone();
         if contract.id == QUARANTINE {
             return Err(CityError::Refused("the quarantine takes only what import rejects".into()));
         }
-        let turn = self.import_turn(&contract.id);
+        let turn = self.turn(Work::Import, &contract.id);
         let _turn = turn.lock().await;
+        let taken = self.take_file(&request, &contract, progress).await;
+        if let Err(error) = &taken {
+            let file = scratch::shown(self.dir(), &request.file);
+            self.record_failed_import(&request.user, &contract, &file, error).await?;
+        }
+        taken
+    }
 
-        let mut reader = self.open_file(&request, &contract).await?;
+    async fn take_file(
+        &self,
+        request: &ImportRequest,
+        contract: &Contract,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<ImportSummary, CityError> {
+        let started = Instant::now();
+        let mut reader = self.open_file(request, contract).await?;
         let bytes_total = reader.bytes_total();
-        let mut run = Run::new(self, &contract, &request, &mut reader).await?;
-        let mut chunks = pump(reader);
-        while let Some(chunk) = chunks.recv().await {
-            let chunk = chunk?;
+        let mut run = Run::new(self, contract, request, &mut reader).await?;
+        let mut chunks = Chunks::of(move || reader.next_chunk());
+        while let Some(chunk) = chunks.next().await? {
             let bytes_read = chunk.bytes_read;
             run.take(chunk).await?;
             progress(Progress { bytes_read, bytes_total, rows: run.rows() });
@@ -123,21 +149,44 @@ impl City {
     }
 }
 
-/// Reads chunks on a thread of their own, [`CHUNKS_AHEAD_MAX`] ahead of who takes them.
-fn pump(mut reader: Intake) -> mpsc::Receiver<Result<Chunk, IntakeError>> {
-    let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD_MAX);
-    tokio::task::spawn_blocking(move || {
-        loop {
-            let next = reader.next_chunk().transpose();
-            let Some(next) = next else { return };
-            let failed = next.is_err();
-            // A receiver that is gone has failed and said so: there is nobody left to read for.
-            if sender.blocking_send(next).is_err() || failed {
-                return;
+/// Chunks read on a thread of their own, [`CHUNKS_AHEAD_MAX`] ahead of who takes them.
+struct Chunks {
+    chunks: mpsc::Receiver<Result<Chunk, IntakeError>>,
+    reader: JoinHandle<()>,
+}
+
+impl Chunks {
+    fn of(
+        mut next_chunk: impl FnMut() -> Result<Option<Chunk>, IntakeError> + Send + 'static,
+    ) -> Self {
+        let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD_MAX);
+        let reader = tokio::task::spawn_blocking(move || {
+            while let Some(next) = next_chunk().transpose() {
+                let failed = next.is_err();
+                // A receiver that is gone has failed and said so: there is nobody to read for.
+                if sender.blocking_send(next).is_err() || failed {
+                    return;
+                }
             }
+        });
+        Self { chunks, reader }
+    }
+
+    /// The next chunk, or none at the end of the file. A reader that fell over is no end: what it
+    /// had not read yet would be missing without a word.
+    async fn next(&mut self) -> Result<Option<Chunk>, CityError> {
+        if let Some(chunk) = self.chunks.recv().await {
+            return Ok(Some(chunk?));
         }
-    });
-    receiver
+        match (&mut self.reader).await {
+            Ok(()) => Ok(None),
+            Err(_) => Err(CityError::Invalid(
+                "the reader failed inside the file, which is a fault of this program: report it \
+                 with the file, and import it again after it is mended"
+                    .to_owned(),
+            )),
+        }
+    }
 }
 
 /// The rows of a chunk, and where they stand in the file.
@@ -201,7 +250,7 @@ impl<'a> Run<'a> {
             reasons: BTreeMap::new(),
             summary: ImportSummary {
                 dataset: contract.id.clone(),
-                file: request.file.display().to_string(),
+                file: scratch::shown(city.dir(), &request.file),
                 drift: if drift.is_empty() { Vec::new() } else { vec![drift.to_string()] },
                 fingerprint,
                 ..ImportSummary::default()
@@ -307,7 +356,8 @@ impl<'a> Run<'a> {
             let worst = self.worst_reasons();
             return Err(CityError::Invalid(format!(
                 "stopped: more than {QUARANTINED_ROWS_MAX} rows of {} do not fit {} (most of them: \
-                 {}); what was taken stays taken; mend the file or the mapping and import it again",
+                 {}); mend the file or the mapping and import it again: rows that were taken are not \
+                 taken twice",
                 self.summary.file,
                 self.contract.id,
                 worst
@@ -467,10 +517,10 @@ impl City {
         contract: &Contract,
     ) -> Result<Verified, CityError> {
         let rules = RowRules::compile(contract)?;
-        let mut chunks = pump(self.open_file(request, contract).await?);
+        let mut reader = self.open_file(request, contract).await?;
+        let mut chunks = Chunks::of(move || reader.next_chunk());
         let mut rows = Vec::new();
-        while let Some(chunk) = chunks.recv().await {
-            let chunk = chunk?;
+        while let Some(chunk) = chunks.next().await? {
             if let Some(bad) = chunk.bad.first() {
                 let field = bad.field.as_deref().unwrap_or("the record");
                 return Err(CityError::Refused(format!("{field}: {}", bad.message)));
@@ -496,12 +546,12 @@ impl City {
         rows: Vec<RecordBatch>,
         producer: Producer,
     ) -> Result<(), CityError> {
-        let turn = self.import_turn(&contract.id);
+        let turn = self.turn(Work::Import, &contract.id);
         let _turn = turn.lock().await;
         let rows = arrow::compute::concat_batches(&contract.arrow_schema(), &rows)?;
         let mut fresh = rows.clone();
         if !contract.key.is_empty() {
-            let verdicts = self.known(contract).await?.judge(&rows)?;
+            let verdicts = self.known_near(contract, &rows).await?.judge(&rows)?;
             let stream = contract.kind == DatasetKind::Stream;
             if stream && verdicts.contains(&Verdict::Changed) {
                 return Err(CityError::Refused(rule_message(contract, KEY_TAKEN)));
@@ -543,6 +593,29 @@ impl City {
         Ok(known)
     }
 
+    /// As [`Self::known`], of rows that may have one of these rows' keys.
+    async fn known_near(
+        &self,
+        contract: &Contract,
+        rows: &RecordBatch,
+    ) -> Result<Known, CityError> {
+        let schema = contract.arrow_schema();
+        let mut key = Vec::with_capacity(contract.key.len());
+        let table = self.raw_table(&contract.id, None).await?;
+        let mut near = SessionContext::new().read_table(table)?;
+        for name in &contract.key {
+            let index = schema.index_of(name)?;
+            let values = (0..rows.num_rows())
+                .map(|row| Ok(lit(ScalarValue::try_from_array(rows.column(index), row)?)))
+                .collect::<Result<Vec<_>, CityError>>()?;
+            near = near.filter(ident(name).in_list(values, false))?;
+            key.push(index);
+        }
+        let mut known = Known::new(key);
+        known.load(near.execute_stream().await?).await?;
+        Ok(known)
+    }
+
     async fn known_rejected(&self, contract: &Contract) -> Result<Known, CityError> {
         let context = SessionContext::new();
         let table = self.lake().snapshot(QUARANTINE, None).await?;
@@ -564,5 +637,19 @@ impl City {
     ) -> Result<datafusion::physical_plan::SendableRecordBatchStream, CityError> {
         let table = self.raw_table(dataset, None).await?;
         Ok(SessionContext::new().read_table(table)?.execute_stream().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_falls_over_is_not_the_end_of_the_file() {
+        let mut whole = Chunks::of(|| Ok(None));
+        assert!(whole.next().await.unwrap().is_none());
+        let mut broken = Chunks::of(|| panic!("a fault in a reader"));
+        let refusal = broken.next().await.unwrap_err().to_string();
+        assert!(refusal.contains("inside the file"), "{refusal}");
     }
 }

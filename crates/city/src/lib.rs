@@ -21,11 +21,13 @@ mod open;
 mod quarantine;
 mod register;
 mod repair;
+mod scratch;
 mod source;
 
 pub use backup::{BackupReport, restore};
 pub use error::CityError;
-pub use import::{ImportRequest, ImportSummary, Progress, QUARANTINED_ROWS_MAX};
+pub use import::{ImportRequest, ImportSummary, Progress, QUARANTINED_ROWS_MAX, Quality};
 pub use open::{City, OPERATOR, OpenOptions};
 pub use quarantine::{QUARANTINE, Rejected};
 pub use repair::LISTED_ROWS_MAX;
+pub use scratch::Scratch;

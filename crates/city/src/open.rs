@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
-use catalog::audit::{Audit, Event, Head};
+use catalog::audit::{Audit, Event, Head, Outcome};
 use catalog::corrections::Corrections;
 use catalog::scenario::Scenarios;
 use catalog::sharing::Sharing;
@@ -19,13 +19,15 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use pack::{Contract, DatasetKind, Pack};
 use registry::{NewUser, Registry, RegistryError};
+use sha2::{Digest, Sha256};
 use store::blobs::Blobs;
 use store::lake::{Lake, LakeOptions, Mode, Producer, Retention, TableSpec};
-use store::records::Records;
+use store::records::{Migrations, Records};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::folder::Folder;
 use crate::quarantine;
+use crate::scratch;
 use crate::source::Stores;
 use crate::{CityError, ImportSummary};
 
@@ -37,6 +39,27 @@ const OPERATOR_ROLE: &str = "data_steward";
 const ROOM_WAIT: Duration = Duration::from_millis(50);
 /// Tries before an importer gives up: a minute.
 const ROOM_TRIES_MAX: u32 = 1_200;
+
+/// Statistics are kept for so many times as long as they took, whatever happens to the rows.
+const STATISTICS_SHARE: u32 = 10;
+
+/// Work on a dataset of which one goes on at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Work {
+    Import,
+    Repair,
+    Statistics,
+    Quality,
+}
+
+/// Statistics, the version of the rows that they were computed from, and what they cost.
+#[derive(Debug)]
+struct KeptStatistics {
+    version: u64,
+    statistics: Arc<Statistics>,
+    since: Instant,
+    took: Duration,
+}
 
 /// Where a city is and how it is opened.
 #[derive(Debug, Clone, Default)]
@@ -64,9 +87,11 @@ pub struct City {
     usage_sink: Arc<dyn UsageSink>,
     stores: Arc<Stores>,
     catalog: Arc<Catalog>,
-    import_turns: Mutex<BTreeMap<String, Arc<AsyncMutex<()>>>>,
-    /// Statistics by dataset, with the version of the rows that they were computed from.
-    statistics: Mutex<BTreeMap<String, (u64, Arc<Statistics>)>>,
+    /// Who is at work on what: an import on its dataset, statistics on theirs.
+    turns: Mutex<BTreeMap<(Work, String), Arc<AsyncMutex<()>>>>,
+    statistics: Mutex<BTreeMap<String, KeptStatistics>>,
+    /// Makes the salts shown to names that nobody has.
+    login_secret: Vec<u8>,
 }
 
 impl City {
@@ -92,13 +117,12 @@ impl City {
     }
 
     async fn wire(folder: Folder, pack: Pack, options: &OpenOptions) -> Result<Self, CityError> {
+        scratch::empty(&folder.dir)?;
         let pack = Arc::new(with_own_datasets(pack));
         let target =
             options.records.clone().unwrap_or_else(|| folder.records_file().display().to_string());
         let records = Records::open(&target).await?;
-        let mut migrations = catalog::records::migrations();
-        migrations.extend(registry::migrations());
-        records.migrate(migrations).await?;
+        records.migrate(migrations()).await?;
 
         let lake = Lake::open(LakeOptions::new(folder.lake_dir())).await?;
         for contract in pack.datasets.values() {
@@ -114,13 +138,14 @@ impl City {
         let corrections = Arc::new(Corrections::open(&records, &audit, pack.clone()));
         let scenarios = Arc::new(Scenarios::open(&records, &audit, pack.clone()));
         let usage = UsageLog::start(records.clone(), UsageLogOptions::default());
+        let secret = folder.secret()?;
         let stores =
             Arc::new(Stores { pack: pack.clone(), lake: lake.clone(), registry: registry.clone() });
         let catalog = Catalog::open(
             pack.clone(),
             stores.clone(),
             CatalogOptions {
-                secret: folder.secret()?.to_vec(),
+                secret: secret.to_vec(),
                 limits: options.limits.clone().unwrap_or_default(),
                 grants: sharing.clone(),
                 overlays: scenarios.clone(),
@@ -142,8 +167,13 @@ impl City {
             usage,
             stores,
             catalog,
-            import_turns: Mutex::default(),
+            turns: Mutex::default(),
             statistics: Mutex::default(),
+            login_secret: Sha256::new()
+                .chain_update(secret)
+                .chain_update(b"salts of names that nobody has")
+                .finalize()
+                .to_vec(),
         };
         city.ensure_operator().await?;
         Ok(city)
@@ -289,20 +319,37 @@ impl City {
         &self.stores
     }
 
-    /// The statistics of a dataset, where they are of these rows.
+    /// The statistics of a dataset, where they are of these rows; or of rows a little older, so
+    /// that a dataset that is being fed is not read anew for each look at it.
     pub(crate) fn statistics_of(&self, dataset: &str, version: u64) -> Option<Arc<Statistics>> {
         let kept = self.statistics.lock().expect("no one panics while holding statistics");
-        kept.get(dataset).filter(|(of, _)| *of == version).map(|(_, kept)| kept.clone())
+        let kept = kept.get(dataset)?;
+        let good = kept.version == version || kept.since.elapsed() < kept.took * STATISTICS_SHARE;
+        good.then(|| kept.statistics.clone())
     }
 
-    pub(crate) fn keep_statistics(&self, dataset: &str, version: u64, new: Arc<Statistics>) {
+    pub(crate) fn keep_statistics(
+        &self,
+        dataset: &str,
+        version: u64,
+        statistics: Arc<Statistics>,
+        took: Duration,
+    ) {
+        let new = KeptStatistics { version, statistics, since: Instant::now(), took };
         let mut kept = self.statistics.lock().expect("no one panics while holding statistics");
-        kept.insert(dataset.to_owned(), (version, new));
+        kept.insert(dataset.to_owned(), new);
     }
 
-    pub(crate) fn import_turn(&self, dataset: &str) -> Arc<AsyncMutex<()>> {
-        let mut turns = self.import_turns.lock().expect("no one panics while holding the turns");
-        turns.entry(dataset.to_owned()).or_default().clone()
+    /// The lock of one kind of work on a dataset.
+    pub(crate) fn turn(&self, work: Work, dataset: &str) -> Arc<AsyncMutex<()>> {
+        let mut turns = self.turns.lock().expect("no one panics while holding the turns");
+        turns.entry((work, dataset.to_owned())).or_default().clone()
+    }
+
+    /// Makes the salts shown to names that nobody has: the same ones for as long as the folder
+    /// lives.
+    pub fn login_secret(&self) -> &[u8] {
+        &self.login_secret
     }
 
     pub(crate) async fn record_import(
@@ -317,6 +364,20 @@ impl City {
         Ok(())
     }
 
+    /// Notes an import that failed: rows may have been taken before it did.
+    pub(crate) async fn record_failed_import(
+        &self,
+        user: &str,
+        contract: &Contract,
+        file: &str,
+        error: &CityError,
+    ) -> Result<(), CityError> {
+        let detail = serde_json::json!({ "file": file, "error": error.to_string() });
+        let event = Event::new(user, &contract.owner, "import", &contract.id);
+        self.audit.record(event.outcome(Outcome::Failed).detail(detail)).await?;
+        Ok(())
+    }
+
     /// The end of the audit as it was when the folder was last left in order: rows dropped from
     /// the records' end since then are missed by it.
     pub fn audit_anchor(&self) -> Result<Option<Head>, CityError> {
@@ -324,6 +385,26 @@ impl City {
             Some(text) => Ok(Some(text.parse()?)),
             None => Ok(None),
         }
+    }
+
+    /// Moves the anchor to the audit's present end. An audit that no longer passes through the
+    /// anchor was cut or rewritten: then it stays, for `verify` to find that out at any time later.
+    async fn move_anchor(&self) -> Result<(), CityError> {
+        let head = self.audit.head().await?;
+        if let Some(anchor) = self.audit_anchor()?
+            && anchor.count > 0
+        {
+            let rows = self.audit.page(anchor.count - 1, 1).await?;
+            let passes = |row: &_| is_anchored(row, &anchor);
+            if !rows.first().is_some_and(passes) {
+                tracing::error!(
+                    "the audit no longer has the row that audit.anchor names: see `shujin audit \
+                     verify`"
+                );
+                return Ok(());
+            }
+        }
+        self.folder.write_anchor(&head.to_string())
     }
 
     /// Seals, compacts, drops what has outlived its retention, vacuums.
@@ -342,11 +423,22 @@ impl City {
         self.sharing.expire_due(Utc::now()).await?;
         self.usage.flush().await;
         self.audit.flush().await?;
-        self.folder.write_anchor(&self.audit.head().await?.to_string())?;
+        self.move_anchor().await?;
         self.lake.close().await?;
         self.records.close().await?;
         Ok(())
     }
+}
+
+/// The migrations of every crate that keeps records.
+pub(crate) fn migrations() -> Migrations {
+    let mut migrations = catalog::records::migrations();
+    migrations.extend(registry::migrations());
+    migrations
+}
+
+fn is_anchored(row: &catalog::records::audit_entry::Model, anchor: &Head) -> bool {
+    row.seq == anchor.count && row.hash == anchor.hash
 }
 
 fn load(dir: &Path) -> Result<Pack, CityError> {

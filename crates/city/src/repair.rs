@@ -13,6 +13,7 @@ use pack::{Contract, Shape};
 use store::lake::Producer;
 
 use crate::import::{ImportRequest, Verified};
+use crate::open::Work;
 use crate::quarantine::{DISMISSED, OPEN, QUARANTINE, REPAIRED, Rejected, from_batch, to_batch};
 use crate::{City, CityError};
 
@@ -71,15 +72,19 @@ impl City {
         corrections: &[(String, String)],
         user: &str,
     ) -> Result<(), CityError> {
+        // One at a time: of two corrections of one row the second is told that there was a first.
+        let turn = self.turn(Work::Repair, QUARANTINE);
+        let _turn = turn.lock().await;
         let row = self.open_row(id).await?;
         let contract = self.contract(&row.dataset)?.clone();
         self.refuse_doubling(&row, &contract)?;
-        let scratch = self.dir().join(format!("repair-{}", uuid::Uuid::now_v7()));
+        let scratch = self.scratch()?;
+        let file = scratch.path().join("corrected");
         let (text, format) = corrected(&row, &contract, corrections)?;
-        fs::write(&scratch, text).map_err(|error| CityError::io(&scratch, error))?;
+        fs::write(&file, text).map_err(|error| CityError::io(&file, error))?;
         let request = ImportRequest {
             dataset: row.dataset.clone(),
-            file: scratch.clone(),
+            file,
             options: intake::Options {
                 format: Some(format),
                 encoding: Some("utf-8".to_owned()),
@@ -89,9 +94,8 @@ impl City {
             },
             user: user.to_owned(),
         };
-        let verified = self.verify_rows(&request, &contract).await;
-        fs::remove_file(&scratch).map_err(|error| CityError::io(&scratch, error))?;
-        let Verified { rows } = verified?;
+        let Verified { rows } = self.verify_rows(&request, &contract).await?;
+        drop(scratch);
         let producer = Producer { id: format!("repair/{id}"), seq: 0 };
         self.take_rows(&contract, rows, producer).await?;
         self.close_row(row, REPAIRED, describe(corrections), user).await
@@ -102,6 +106,8 @@ impl City {
         if reason.trim().is_empty() {
             return Err(CityError::Invalid("say why the row is dismissed".to_owned()));
         }
+        let turn = self.turn(Work::Repair, QUARANTINE);
+        let _turn = turn.lock().await;
         let row = self.open_row(id).await?;
         self.close_row(row, DISMISSED, reason.to_owned(), user).await
     }

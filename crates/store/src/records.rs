@@ -12,6 +12,7 @@
 //!
 //! The crates above own their entities and migrations; this room knows none of them.
 
+mod dump;
 pub mod migrations;
 mod raw;
 
@@ -58,11 +59,6 @@ pub enum RecordsError {
     BackupExists { path: PathBuf },
     #[error("cannot finish the backup {path}: {cause}")]
     Backup { path: PathBuf, cause: std::io::Error },
-    #[error(
-        "the records are in PostgreSQL, which keeps its own backups: run pg_dump on {target}, \
-         and restore with pg_restore"
-    )]
-    BackupElsewhere { target: String },
     #[error("the records are damaged: {what}; restore a backup")]
     Damaged { what: String },
 }
@@ -151,11 +147,10 @@ impl Records {
         migrations::run(self, migrations).await
     }
 
-    /// Writes a consistent copy to a new file while others read and write. SQLite only.
+    /// Writes a consistent copy to a new file while others read and write. SQLite only:
+    /// PostgreSQL has [`Records::dump`].
     pub async fn backup(&self, path: &Path) -> Result<(), RecordsError> {
-        if self.backend == Backend::Postgres {
-            return Err(RecordsError::BackupElsewhere { target: self.target.clone() });
-        }
+        assert_eq!(self.backend, Backend::Sqlite, "PostgreSQL is copied by `dump`");
         if path.exists() {
             return Err(RecordsError::BackupExists { path: path.to_owned() });
         }

@@ -44,14 +44,11 @@ pub async fn backup(data: &DataArgs, to: &Path, server: &ServerArgs) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-pub fn restore(from: &Path, data: &Path, records: Option<&str>) -> Result<ExitCode> {
-    tell("restored", &city::restore(from, data, records)?);
+pub async fn restore(from: &Path, data: &Path, records: Option<&str>) -> Result<ExitCode> {
+    tell("restored", &city::restore(from, data, records).await?);
     Ok(ExitCode::SUCCESS)
 }
 
 fn tell(done: &str, report: &BackupReport) {
     println!("{done} {} files, {} bytes", report.files, report.bytes);
-    if let Some(target) = &report.records_elsewhere {
-        println!("the records are not among them: dump {target} with pg_dump");
-    }
 }

@@ -28,7 +28,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Audit(AuditCommand::Verify { data }) => keep::audit_verify(&data).await,
         Command::Maintain { data, dataset } => keep::maintain(&data, dataset.as_deref()).await,
         Command::Backup { data, to, server } => keep::backup(&data, &to, &server).await,
-        Command::Restore { from, data, records } => keep::restore(&from, &data, records.as_deref()),
+        Command::Restore { from, data, records } => {
+            keep::restore(&from, &data, records.as_deref()).await
+        }
     }
 }
 

@@ -48,11 +48,8 @@ const LOGINS: [Login; 9] = [
 
 /// Fills an empty city.
 pub async fn fill(city: &City, args: &DemoArgs) -> Result<()> {
-    let scratch = city.dir().join("made-up");
-    std::fs::create_dir_all(&scratch)?;
-    let filled = fill_from(city, args, &scratch).await;
-    std::fs::remove_dir_all(&scratch)?;
-    filled
+    let scratch = city.scratch()?;
+    fill_from(city, args, scratch.path()).await
 }
 
 async fn fill_from(city: &City, args: &DemoArgs, scratch: &Path) -> Result<()> {

@@ -46,7 +46,7 @@ pub(super) async fn run(records: &Records, migrations: Migrations) -> Result<usi
         names.push(migration.name().to_owned());
     }
     install(records).await?;
-    let done = applied_names(records).await?;
+    let done = applied_names(records.read()).await?;
     judge(&names, &done)?;
 
     let mut ran = 0;
@@ -85,8 +85,11 @@ async fn install(records: &Records) -> Result<(), RecordsError> {
     txn.commit().await
 }
 
-async fn applied_names(records: &Records) -> Result<Vec<String>, RecordsError> {
-    let rows = applied::Entity::find().all(records.read()).await?;
+/// The table that remembers them.
+pub(super) const TABLE: &str = "schema_migration";
+
+pub(super) async fn applied_names(db: &impl ConnectionTrait) -> Result<Vec<String>, RecordsError> {
+    let rows = applied::Entity::find().all(db).await?;
     Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
