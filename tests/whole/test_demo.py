@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import ROOT, SHUJIN, free_port, started
+from conftest import ROOT, SHUJIN, free_port, import_file, shujin, started
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +51,17 @@ def test_its_logins_see_different_things(demo):
     )
     assert "does not exist, or you have no access" in refusal
     assert int(ask(server, "health", "SELECT count(*) FROM air.pm25")) > 0
+
+
+def test_its_logins_go_into_no_real_city(tmp_path):
+    data, file = tmp_path / "city", tmp_path / "readings.csv"
+    file.write_text("监测点,观测时间,PM2.5\n某站,2024-01-01T00:00:00+08:00,5\n", encoding="utf-8")
+    import_file(data, "air.pm25", file)
+    refusal = shujin("demo", "--data", data, code=1)
+    assert "no demonstration" in refusal
+    assert "steward" not in shujin("user", "list", "--data", data)
+
+
+def test_it_stays_on_loopback(tmp_path):
+    refusal = shujin("demo", "--data", tmp_path / "city", "--http", "0.0.0.0:0", code=1)
+    assert "loopback" in refusal and not (tmp_path / "city").exists()

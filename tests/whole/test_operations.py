@@ -5,7 +5,7 @@ import re
 import sqlite3
 
 import duckdb
-from conftest import ask, shujin
+from conftest import ask, enterprises, shujin
 from deltalake import DeltaTable
 
 QUESTIONS = [
@@ -78,3 +78,42 @@ def test_duckdb_and_deltalake_read_the_lake(furnished):
     files = [uri.removeprefix("file://") for uri in delta.file_uris()]
     rows = duckdb.execute("SELECT count(*), count(DISTINCT site) FROM read_parquet(?)", [files])
     assert rows.fetchone() == (77_914, 3)
+
+
+def test_a_cut_off_end_of_the_audit_stays_found(furnished):
+    shujin("audit", "verify", "--data", furnished)
+    with sqlite3.connect(furnished / "records.sqlite") as records:
+        triggers = records.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_entry'"
+        ).fetchall()
+        for (trigger,) in triggers:
+            records.execute(f'DROP TRIGGER "{trigger}"')
+        records.execute("DELETE FROM audit_entry WHERE seq > 2")
+        (end,) = records.execute("SELECT hash FROM audit_entry WHERE seq = 2").fetchone()
+        records.execute("UPDATE audit_head SET count = 2, hash = ?", (end,))
+    records.close()
+    # Whatever runs in between, and the verification itself, does not make it good.
+    ask(furnished, "SELECT count(*) AS n FROM transit.station", user="lin")
+    for _ in range(2):
+        report = shujin("audit", "verify", "--data", furnished, code=1)
+        assert "anchor" in report, report
+
+
+def test_options_of_an_import_hold_through_a_server_too(city, tmp_path):
+    file = tmp_path / "list.csv"
+    lines = enterprises(2).replace(",", ";").replace("028-80000000", "无").splitlines()
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    through = ["--server", city.http, "--token", city.tokens["zhao"]]
+    summary = json.loads(
+        shujin(
+            "import", "--data", city.data, *through, "market.enterprise", file,
+            "--separator", ";", "--null", "无", "--null", "不详",
+        )
+    )  # fmt: skip
+    # One of the two is there already, the other has lost its telephone number.
+    assert (summary["rows_taken"], summary["rows_unchanged"]) == (1, 1), summary
+    assert summary["file"] == "list.csv"
+    assert summary["quality"]["passed"] in (True, False)
+    # As it was.
+    file.write_text(enterprises(2), encoding="utf-8")
+    shujin("import", "--data", city.data, *through, "market.enterprise", file)

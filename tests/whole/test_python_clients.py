@@ -46,3 +46,12 @@ def test_sqlalchemy_reflects_and_asks(city):
             {"site": "沙河铺"},
         ).scalar_one()
         assert 20 < mean < 300
+
+
+def test_psycopg_prepares_more_statements_than_it_keeps(city):
+    with psycopg.connect(city.dsn("lin"), autocommit=True) as connection:
+        # Beyond `prepared_max` psycopg deallocates the oldest, by name.
+        connection.prepared_max = 10
+        for number in range(30):
+            sql = f"SELECT count(*) + {number} FROM transit.station WHERE name <> %s"
+            assert connection.execute(sql, ("",), prepare=True).fetchone()[0] > 300

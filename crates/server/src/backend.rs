@@ -62,6 +62,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Changes whenever what any principal may see may have changed.
     fn policy_epoch(&self) -> u64;
 
+    /// Makes the salts of users who do not exist: secret, and the same for ever, so that asking
+    /// before and after a restart does not tell who exists.
+    fn decoy_secret(&self) -> &[u8];
+
     /// What a password login is checked against; `None` for who cannot log in with one.
     async fn scram_verifier(&self, user: &str) -> Result<Option<Verifier>, Fault>;
 

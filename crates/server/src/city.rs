@@ -15,6 +15,8 @@ use registry::scram::Verifier;
 
 use crate::backend::{Answer, Backend, Description, Visible};
 use crate::fault::{Code, Fault};
+use crate::limits::{STATEMENT_SECONDS_MAX, seconds};
+use crate::paced::paced;
 
 /// The database's name on the PostgreSQL wire.
 pub const DATABASE: &str = "city";
@@ -32,6 +34,10 @@ impl Backend for City {
     fn policy_epoch(&self) -> u64 {
         // Both only grow, so their sum moves when either does.
         self.registry().version() + self.sharing().policy_epoch()
+    }
+
+    fn decoy_secret(&self) -> &[u8] {
+        self.login_secret()
     }
 
     async fn scram_verifier(&self, user: &str) -> Result<Option<Verifier>, Fault> {
@@ -53,8 +59,9 @@ impl Backend for City {
         parameters: Vec<ScalarValue>,
     ) -> Result<Answer, Fault> {
         let answer = City::query(self, session, sql, &parameters).await?;
-        let rows = answer.stream.map(|batch| batch.map_err(Fault::from));
-        Ok(Answer { id: answer.id.to_string(), schema: answer.schema, rows: Box::pin(rows) })
+        let rows = Box::pin(answer.stream.map(|batch| batch.map_err(Fault::from)));
+        let rows = paced(rows, seconds(STATEMENT_SECONDS_MAX));
+        Ok(Answer { id: answer.id.to_string(), schema: answer.schema, rows })
     }
 
     async fn describe(&self, session: &Session, sql: &str) -> Result<Description, Fault> {

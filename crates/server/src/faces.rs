@@ -21,6 +21,11 @@ pub enum FacesError {
     Tls(#[from] TlsError),
     #[error("cannot listen on {address}: {source}; is another server running there?")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error(
+        "{address} is reachable from other machines and HTTP would be served in clear, tokens and \
+         all: listen on 127.0.0.1, or give --http-behind-proxy where a proxy in front ends TLS"
+    )]
+    ClearHttp { address: SocketAddr },
     #[error("{0}")]
     Http(Fault),
 }
@@ -36,13 +41,18 @@ pub struct Faces {
 
 impl Faces {
     /// Listens on both addresses and serves; port 0 takes a free one. TLS that is asked for and
-    /// cannot be had is an error, never clear text.
+    /// cannot be had is an error, never clear text. HTTP knows no TLS of its own: beyond loopback
+    /// it is served where `http_behind_proxy` says that somebody else sees to it.
     pub async fn start(
         city: Arc<City>,
         http: SocketAddr,
         pg: SocketAddr,
         tls: PgTls,
+        http_behind_proxy: bool,
     ) -> Result<Self, FacesError> {
+        if !http.ip().is_loopback() && !http_behind_proxy {
+            return Err(FacesError::ClearHttp { address: http });
+        }
         let tls = load(&tls, pg, &[pg::ALPN])?;
         let pg_listener = listen(pg).await?;
         let http_listener = listen(http).await?;

@@ -15,6 +15,7 @@ mod faces;
 pub mod fault;
 pub mod http;
 pub mod limits;
+mod paced;
 pub mod pg;
 pub mod tls;
 mod translate;
@@ -30,4 +31,9 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panic: {}", text.unwrap_or("without a message"))
+}
+
+/// Resolves when the server is to stop, or when nobody is left to say so.
+pub(crate) async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }

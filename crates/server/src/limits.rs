@@ -17,8 +17,14 @@ pub const STATEMENT_SECONDS_MAX: u64 = 300;
 pub const STATEMENT_BYTES_MAX: usize = 1 << 20;
 /// Statements in one simple-protocol message.
 pub const STATEMENTS_MAX: usize = 100;
+/// Bytes of one message before its sender has logged in: a name, and SCRAM's few lines.
+pub const PG_LOGIN_MESSAGE_BYTES_MAX: usize = 32 << 10;
+/// Bytes of one message: a statement, or its parameters.
+pub const PG_MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Prepared statements and portals that one connection may hold, each.
 pub const PREPARED_MAX: usize = 1_000;
+/// Bytes of all of them, each.
+pub const PREPARED_BYTES_MAX: usize = 32 << 20;
 /// Parameters of one statement.
 pub const PARAMETERS_MAX: usize = 1_000;
 /// Rows that a catalogue query (`pg_catalog`, `information_schema`) may answer.
@@ -29,7 +35,20 @@ pub const META_MEMORY_BYTES_MAX: usize = 256 << 20;
 pub const META_SECONDS_MAX: u64 = 30;
 /// Wait before a failed login is answered, so that guessing is slow.
 pub const LOGIN_FAILURE_MS: u64 = 400;
+/// Failed logins of one name from one address, after which it has to wait.
+pub const LOGIN_FAILURES_MAX: u32 = 10;
+/// Failed logins from one address, whatever the names: an office may share one.
+pub const LOGIN_FAILURES_OF_ADDRESS_MAX: u32 = 100;
+/// The wait, and how long a failure is remembered.
+pub const LOGIN_WINDOW_SECONDS: u64 = 900;
+/// Guessers that are remembered at once.
+pub const LOGIN_GUESSERS_MAX: usize = 20_000;
 
+/// HTTP connections at once.
+pub const HTTP_CONNECTIONS_MAX: usize = 1_000;
+/// A client that has not sent a request's head by then is cut off, one that asks nothing between
+/// two requests too.
+pub const HTTP_HEAD_SECONDS_MAX: u64 = 60;
 /// HTTP connections' requests in flight at once.
 pub const HTTP_REQUESTS_MAX: usize = 512;
 /// Body of a request.

@@ -63,7 +63,7 @@ pub enum Command {
         /// A folder that does not exist yet.
         #[arg(long)]
         data: PathBuf,
-        /// Where the records go, for a city whose records are in PostgreSQL.
+        /// An empty database, for a city whose records were in PostgreSQL.
         #[arg(long)]
         records: Option<String>,
     },
@@ -94,6 +94,9 @@ pub struct FaceArgs {
     /// HTTP address.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
+    /// HTTP is served in clear: beyond loopback only behind a proxy that ends TLS.
+    #[arg(long)]
+    pub http_behind_proxy: bool,
     /// PostgreSQL wire address.
     #[arg(long, default_value = "127.0.0.1:5433")]
     pub pg: SocketAddr,

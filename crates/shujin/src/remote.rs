@@ -77,8 +77,14 @@ impl Remote {
             if let Some(crs) = args.crs {
                 query.append_pair("crs", &format!("{crs:?}").to_lowercase());
             }
-            for null in &args.nulls {
-                query.append_pair("null", null);
+            if !args.nulls.is_empty() {
+                query.append_pair("null", &args.nulls.join("\n"));
+            }
+            if let Some(separator) = args.separator {
+                query.append_pair("separator", &separator.to_string());
+            }
+            if let Some(sheet) = &args.sheet {
+                query.append_pair("sheet", sheet);
             }
         }
         let request = self.client.post(url).bearer_auth(&self.token).body(bytes);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use catalog::corrections::{Claim, Correction, Verb};
 use chrono::{DateTime, Utc};
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Http;
-use super::input::{Input, Who};
+use super::input::{Input, Named, Who};
 use super::problem::Problem;
 use crate::fault::{Code, Fault};
 
@@ -148,7 +148,7 @@ pub async fn file(
 pub async fn step(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path((id, step)): Path<(Uuid, String)>,
+    Named((id, step)): Named<(Uuid, String)>,
     Input(answer): Input<StepAnswer>,
 ) -> Result<Json<CorrectionView>, Fault> {
     who.need("correct")?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use catalog::knowledge::{Access, Knowledge};
@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Http;
-use super::input::{Asked, Input, Who};
+use super::input::{Asked, Input, Named, Who};
 use super::problem::Problem;
 use super::sql::SqlRequest;
 use crate::fault::{Code, Fault};
@@ -128,7 +128,7 @@ pub async fn list(
     Ok(Json(DatasetList { datasets, total }))
 }
 
-fn unknown(id: &str) -> Fault {
+pub(super) fn unknown(id: &str) -> Fault {
     Fault::new(Code::NotFound, format!("there is no dataset `{id}`"))
         .hint("GET /api/datasets lists those that you may know about")
 }
@@ -143,7 +143,7 @@ fn unknown(id: &str) -> Fault {
 pub async fn page(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<Value>, Fault> {
     let contract = http.city.pack().datasets.get(&id).ok_or_else(|| unknown(&id))?;
     let knowledge = http.city.catalog().knowledge(&who.session()).await?;
@@ -165,7 +165,7 @@ pub async fn page(
 pub async fn quality(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<Value>, Fault> {
     let contract = http.city.pack().datasets.get(&id).ok_or_else(|| unknown(&id))?;
     let knowledge = http.city.catalog().knowledge(&who.session()).await?;
@@ -190,7 +190,7 @@ pub async fn quality(
 pub async fn check_quality(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Json<Value>, Fault> {
     who.need("import")?;
     let contract = http.city.pack().datasets.get(&id).ok_or_else(|| unknown(&id))?;

@@ -5,21 +5,22 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use city::{BackupReport, ImportRequest, ImportSummary};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use super::Http;
-use super::input::{Asked, Input, Who};
+use super::input::{Asked, Input, Named, Who};
 use super::problem::Problem;
 use crate::fault::{Code, Fault};
 
 /// A larger file is imported by the command line, next to the data.
 pub const IMPORT_BYTES_MAX: u64 = 4 << 30;
+/// Files that come in at once: each may lie on the disk whole until it is read.
+pub const UPLOADS_MAX: usize = 8;
 /// Characters of a file's name.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -33,10 +34,12 @@ pub struct ImportQuery {
     encoding: Option<String>,
     /// The file's coordinates: `wgs84`, `gcj02`, `bd09` or `cgcs2000`.
     crs: Option<String>,
-    /// A text that means “no value”, beside the usual ones.
+    /// Texts that mean “no value”, beside the usual ones, one a line.
     null: Option<String>,
     /// Column separator of a CSV file.
     separator: Option<String>,
+    /// Sheet of an Excel file, by name; the first where it is left out.
+    sheet: Option<String>,
 }
 
 /// What became of the rows.
@@ -58,11 +61,14 @@ pub struct Imported {
 pub async fn import(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     Asked(asked): Asked<ImportQuery>,
     body: Body,
 ) -> Result<Json<Imported>, Fault> {
     who.need("import")?;
+    // Whoever may not know of a dataset does not learn of it by feeding it.
+    let knowledge = http.city.catalog().knowledge(&who.session()).await?;
+    knowledge.get(&id).ok_or_else(|| super::datasets::unknown(&id))?;
     let contract = http.city.contract(&id)?;
     if !who.0.organisations.contains(&contract.owner) {
         let reason =
@@ -71,11 +77,15 @@ pub async fn import(
     }
     let name = plain_name(&asked.file)?;
     let options = options(&asked)?;
-    let scratch = Scratch::new(http.city.dir()).await?;
-    let file = scratch.0.join(name);
+    let Ok(_place) = http.uploads.try_acquire() else {
+        return Err(Fault::new(Code::Busy, format!("{UPLOADS_MAX} files are coming in already")));
+    };
+    let scratch = http.city.scratch()?;
+    let file = scratch.path().join(name);
     receive(body, &file).await?;
     let request = ImportRequest { dataset: id, file, options, user: who.0.user.clone() };
-    let summary = http.city.import(request, &|_| ()).await?;
+    let imported = http.city.import_and_check(request, &|_| ()).await;
+    let summary = imported.map_err(|error| without_path(error.into(), scratch.path()))?;
     Ok(Json(Imported { summary }))
 }
 
@@ -107,9 +117,8 @@ pub async fn backup(
     Input(asked): Input<BackupTo>,
 ) -> Result<Json<BackedUp>, Fault> {
     who.need("administer")?;
-    if !asked.to.is_absolute() || asked.to.starts_with(http.city.dir()) {
-        let reason = "name an absolute path outside the city's own folder";
-        return Err(Fault::new(Code::Invalid, reason));
+    if !asked.to.is_absolute() {
+        return Err(Fault::new(Code::Invalid, "name an absolute path on the server"));
     }
     let report = http.city.backup(&asked.to).await?;
     Ok(Json(BackedUp { report }))
@@ -137,27 +146,15 @@ fn options(asked: &ImportQuery) -> Result<intake::Options, Fault> {
         };
         options.delimiter = Some(*separator);
     }
-    options.null.extend(asked.null.clone());
+    options.null.extend(asked.null.iter().flat_map(|texts| texts.lines()).map(str::to_owned));
+    options.sheet = asked.sheet.clone();
     Ok(options)
 }
 
-/// A folder for one upload, gone when the request ends.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    async fn new(dir: &FsPath) -> Result<Self, Fault> {
-        let path = dir.join("uploads").join(Uuid::now_v7().to_string());
-        tokio::fs::create_dir_all(&path).await.map_err(Fault::internal)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, path = %self.0.display(), "an upload was left behind");
-        }
-    }
+/// A fault that names the file as its sender does, not where the server put it.
+fn without_path(mut fault: Fault, scratch: &FsPath) -> Fault {
+    fault.message = fault.message.replace(&format!("{}/", scratch.display()), "");
+    fault
 }
 
 async fn receive(body: Body, file: &FsPath) -> Result<(), Fault> {
@@ -179,4 +176,24 @@ async fn receive(body: Body, file: &FsPath) -> Result<(), Fault> {
         out.write_all(&chunk).await.map_err(Fault::internal)?;
     }
     out.flush().await.map_err(Fault::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_texts_may_mean_no_value() {
+        let asked = ImportQuery {
+            file: "a.xlsx".to_owned(),
+            encoding: None,
+            crs: None,
+            null: Some("无\n不详".to_owned()),
+            separator: None,
+            sheet: Some("二月".to_owned()),
+        };
+        let options = options(&asked).unwrap();
+        assert!(options.null.ends_with(&["无".to_owned(), "不详".to_owned()]));
+        assert_eq!(options.sheet.as_deref(), Some("二月"));
+    }
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use catalog::{Principal, Session, Surface};
@@ -39,6 +39,20 @@ fn body_fault(rejection: &JsonRejection) -> Fault {
     match hint {
         Some(hint) => fault.hint(hint),
         None => fault,
+    }
+}
+
+/// What the path names.
+pub struct Named<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let named = Path::<T>::from_request_parts(parts, state).await;
+        let Path(value) = named
+            .map_err(|rejection: PathRejection| Fault::new(Code::Invalid, rejection.body_text()))?;
+        Ok(Self(value))
     }
 }
 

@@ -11,6 +11,7 @@ mod corrections;
 mod datasets;
 mod feed;
 mod input;
+mod listen;
 pub mod openapi;
 mod problem;
 mod scenarios;
@@ -24,22 +25,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use catalog::search::SearchIndex;
 use city::City;
 use futures::FutureExt;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
+
+pub use self::listen::serve;
 
 use self::input::Who;
 use crate::backend::Backend;
 use crate::fault::{Code, Fault};
 use crate::limits::{
-    HTTP_BODY_BYTES_MAX, HTTP_LONG_SECONDS_MAX, HTTP_REQUESTS_MAX, HTTP_SECONDS_MAX,
-    SHUTDOWN_SECONDS_MAX, seconds,
+    HTTP_BODY_BYTES_MAX, HTTP_LONG_SECONDS_MAX, HTTP_REQUESTS_MAX, HTTP_SECONDS_MAX, seconds,
 };
 
 /// What all handlers share.
@@ -50,6 +51,7 @@ pub struct Http {
     /// Where this city is found, without a slash at its end: names in DCAT and OpenLineage.
     base_url: String,
     places: Semaphore,
+    uploads: Semaphore,
     counters: Counters,
 }
 
@@ -71,8 +73,9 @@ impl Http {
         let search = SearchIndex::build(pack.datasets.values(), owner).map_err(Fault::internal)?;
         let backend: Arc<dyn Backend> = city.clone();
         let places = Semaphore::new(HTTP_REQUESTS_MAX);
+        let uploads = Semaphore::new(feed::UPLOADS_MAX);
         let counters = Counters::default();
-        Ok(Arc::new(Self { city, backend, search, base_url, places, counters }))
+        Ok(Arc::new(Self { city, backend, search, base_url, places, uploads, counters }))
     }
 }
 
@@ -104,6 +107,7 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/audit/verify", get(steward::verify_audit))
         .route("/metrics", get(metrics))
         .fallback(nothing_here)
+        .method_not_allowed_fallback(not_so)
         .layer(from_fn_with_state(http.clone(), authenticate));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
@@ -114,27 +118,6 @@ pub fn router(http: Arc<Http>) -> Router {
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
         .layer(from_fn_with_state(http.clone(), guard))
         .with_state(http)
-}
-
-/// Serves until `stop` turns true; then open requests get a moment to end.
-pub async fn serve(listener: TcpListener, http: Arc<Http>, stop: watch::Receiver<bool>) {
-    let mut asked = stop.clone();
-    let service = axum::serve(listener, router(http)).with_graceful_shutdown(async move {
-        let _ = asked.wait_for(|stop| *stop).await;
-    });
-    let mut asked = stop;
-    let over = async move {
-        let _ = asked.wait_for(|stop| *stop).await;
-        tokio::time::sleep(seconds(SHUTDOWN_SECONDS_MAX)).await;
-    };
-    tokio::select! {
-        ended = service => {
-            if let Err(error) = ended {
-                tracing::error!(%error, "the HTTP listener failed");
-            }
-        }
-        () = over => tracing::warn!("open HTTP requests were cut off"),
-    }
 }
 
 /// Stands in front of everything: so many requests at once, a deadline to the answer's head, and
@@ -188,6 +171,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 async fn nothing_here() -> Fault {
     Fault::new(Code::NotFound, "there is nothing under this path")
+}
+
+async fn not_so(method: Method) -> Response {
+    let fault = Fault::new(Code::Unsupported, format!("this path does not take {method}"));
+    let mut response = fault.into_response();
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
 }
 
 /// Whether queries can be answered: the records are there to say who may ask.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use catalog::scenario::{Change, Scenario};
 use chrono::{DateTime, Utc};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::Http;
-use super::input::{Input, Who};
+use super::input::{Input, Named, Who};
 use super::problem::Problem;
 use crate::fault::Fault;
 
@@ -115,7 +115,7 @@ pub async fn create(
 pub async fn change(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     Input(new): Input<NewChanges>,
 ) -> Result<Json<Changed>, Fault> {
     who.need("scenario")?;
@@ -137,7 +137,7 @@ pub async fn change(
 pub async fn delete(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
 ) -> Result<StatusCode, Fault> {
     who.need("scenario")?;
     http.city.scenarios().delete(&who.0, &name).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use catalog::sharing::{Ask, Request, Terms};
 use chrono::{DateTime, Utc};
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Http;
-use super::input::{Input, Who};
+use super::input::{Input, Named, Who};
 use super::problem::Problem;
 use crate::fault::{Code, Fault};
 
@@ -174,7 +174,7 @@ pub async fn create(
 pub async fn grant(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path(id): Path<Uuid>,
+    Named(id): Named<Uuid>,
     Input(terms): Input<NewTerms>,
 ) -> Result<Json<GrantView>, Fault> {
     who.need("grant")?;
@@ -207,7 +207,7 @@ pub async fn grant(
 pub async fn refuse(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path(id): Path<Uuid>,
+    Named(id): Named<Uuid>,
     Input(why): Input<Reason>,
 ) -> Result<StatusCode, Fault> {
     who.need("grant")?;
@@ -224,7 +224,7 @@ pub async fn refuse(
 pub async fn revoke(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path(id): Path<Uuid>,
+    Named(id): Named<Uuid>,
     Input(why): Input<Reason>,
 ) -> Result<StatusCode, Fault> {
     who.need("grant")?;
@@ -241,7 +241,7 @@ pub async fn revoke(
 pub async fn withdraw(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path(id): Path<Uuid>,
+    Named(id): Named<Uuid>,
 ) -> Result<StatusCode, Fault> {
     who.need("request_sharing")?;
     http.city.sharing().withdraw(&who.0, id, Utc::now()).await?;

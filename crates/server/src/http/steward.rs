@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use city::Rejected;
 use datafusion::scalar::ScalarValue;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Http;
-use super::input::{Asked, Input, Who};
+use super::input::{Asked, Input, Named, Who};
 use super::problem::Problem;
 use crate::fault::{Code, Fault};
 use crate::limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
@@ -114,7 +114,7 @@ async fn own_row(http: &Http, who: &Who, id: &str) -> Result<Rejected, Fault> {
 pub async fn repair(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     Input(repair): Input<Repair>,
 ) -> Result<StatusCode, Fault> {
     let row = own_row(&http, &who, &id).await?;
@@ -136,7 +136,7 @@ pub async fn repair(
 pub async fn dismiss(
     State(http): State<Arc<Http>>,
     who: Who,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     Input(dismissal): Input<Dismissal>,
 ) -> Result<StatusCode, Fault> {
     let row = own_row(&http, &who, &id).await?;
@@ -158,7 +158,7 @@ pub struct AuditReport {
     pub faults_more: u64,
 }
 
-/// An end of the chain that was kept elsewhere.
+/// An end of the chain that was kept elsewhere; the one in the city's folder where none is given.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Anchor {
@@ -181,7 +181,7 @@ pub async fn verify_audit(
     who.need("audit")?;
     let anchor = match (anchor.count, anchor.hash) {
         (Some(count), Some(hash)) => Some(catalog::audit::Head { count, hash }),
-        (None, None) => None,
+        (None, None) => http.city.audit_anchor()?,
         _ => return Err(Fault::new(Code::Invalid, "an anchor has both a count and a hash")),
     };
     let report = http.city.audit().verify(anchor.as_ref()).await?;

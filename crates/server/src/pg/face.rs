@@ -24,7 +24,10 @@ use pgwire::api::store::{Entry, PortalStore};
 use pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse};
-use pgwire::messages::extendedquery::Execute;
+use pgwire::messages::extendedquery::{
+    Bind, BindComplete, Close, CloseComplete, Execute, Parse, ParseComplete, Sync as PgSync,
+    TARGET_TYPE_BYTE_PORTAL, TARGET_TYPE_BYTE_STATEMENT,
+};
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse, TransactionStatus};
 use pgwire::messages::simplequery::Query;
 use pgwire::messages::startup::ParameterStatus;
@@ -35,6 +38,7 @@ use super::Shared;
 use super::command::{Command, CopyFormat, parse};
 use super::encode::Shape;
 use super::errors::{fatal, plain, state, wire};
+use super::held::Held;
 use super::login::{LoggedIn, Login};
 use super::params;
 use super::run::{Outcome, run, schema};
@@ -42,7 +46,7 @@ use super::session::PgSession;
 use super::split::split;
 use crate::backend::Rows;
 use crate::fault::{Code, Fault};
-use crate::limits::{PARAMETERS_MAX, PREPARED_MAX, STATEMENT_BYTES_MAX};
+use crate::limits::{PARAMETERS_MAX, STATEMENT_BYTES_MAX};
 
 /// A prepared statement. It holds no plan: each run plans anew, under the policies of its time.
 #[derive(Debug)]
@@ -71,8 +75,13 @@ pub struct Face {
     shared: Arc<Shared>,
     login: Mutex<Login>,
     logged_in: OnceLock<LoggedIn>,
-    /// How many prepared statements the connection was given; bounds the store behind it.
-    statements: std::sync::atomic::AtomicUsize,
+    /// What the store behind the connection holds.
+    statements: std::sync::Mutex<Held>,
+    portals: std::sync::Mutex<Held>,
+}
+
+fn locked(held: &std::sync::Mutex<Held>) -> std::sync::MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl Face {
@@ -81,7 +90,8 @@ impl Face {
             shared,
             login: Mutex::default(),
             logged_in: OnceLock::new(),
-            statements: std::sync::atomic::AtomicUsize::new(0),
+            statements: std::sync::Mutex::default(),
+            portals: std::sync::Mutex::default(),
         }
     }
 
@@ -165,12 +175,16 @@ impl Face {
     /// One statement of the simple protocol, answered whole.
     async fn simple<C>(&self, client: &mut C, sql: &str) -> PgWireResult<()>
     where
-        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let Some(command) = parse(sql).map_err(plain_at(sql, 0))? else { return Ok(()) };
         Self::allowed_now(client, &command)?;
+        if let Some(tag) = self.forgotten(client, &command) {
+            return complete(client, Tag::new(tag)).await;
+        }
         let session = self.session()?;
         match run(session, &command, Vec::new(), &Format::UnifiedText).await? {
             Outcome::Rows { shape, rows, tag } => {
@@ -180,6 +194,40 @@ impl Face {
             }
             other => self.finish(client, other).await,
         }
+    }
+
+    /// Forgets statements that were prepared by messages, for `DEALLOCATE` and `DISCARD ALL` mean
+    /// them too. The tag, where that was all there was to do.
+    fn forgotten<C>(&self, client: &C, command: &Command) -> Option<&'static str>
+    where
+        C: ClientPortalStore,
+        C::PortalStore: PortalStore,
+    {
+        match command {
+            Command::Deallocate { name: Some(name) } => {
+                let known = locked(&self.statements).remove(name);
+                client.portal_store().rm_statement(name);
+                known.then_some("DEALLOCATE")
+            }
+            // Statements that were prepared in SQL go by the same commands, elsewhere.
+            Command::Deallocate { name: None } | Command::DiscardAll => {
+                for name in locked(&self.statements).clear() {
+                    client.portal_store().rm_statement(&name);
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Lets go of all portals, and so of the queries that some of them hold.
+    fn end_portals<C>(&self, client: &C)
+    where
+        C: ClientPortalStore,
+        C::PortalStore: PortalStore,
+    {
+        locked(&self.portals).clear();
+        client.portal_store().clear_portals();
     }
 
     /// The description under which a statement runs now. Where policies moved since it was told
@@ -204,11 +252,16 @@ impl Face {
         portal: &Portal<Arc<Prepared>>,
     ) -> PgWireResult<Option<QueryResponse>>
     where
-        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let prepared = &portal.statement.statement;
         Self::allowed_now(client, &prepared.command)?;
+        if let Some(tag) = self.forgotten(client, &prepared.command) {
+            complete(client, Tag::new(tag)).await?;
+            return Ok(None);
+        }
         let described = self.current(prepared).await?;
         let values = params::values(portal, &described.parameters)?;
         let session = self.session()?;
@@ -339,6 +392,9 @@ impl SimpleQueryHandler for Face {
             let done = self.guarded(self.simple(client, part.sql)).await;
             done.map_err(|error| moved(error, part.offset_chars))?;
         }
+        if client.transaction_status() == TransactionStatus::Idle {
+            self.end_portals(client);
+        }
         client.set_state(PgWireConnectionState::ReadyForQuery);
         send_ready_for_query(client, client.transaction_status()).await
     }
@@ -420,35 +476,95 @@ impl ExtendedQueryHandler for Face {
         Arc::new(Parser(session.clone()))
     }
 
-    async fn on_parse<C>(
-        &self,
-        client: &mut C,
-        message: pgwire::messages::extendedquery::Parse,
-    ) -> PgWireResult<()>
+    async fn on_parse<C>(&self, client: &mut C, message: Parse) -> PgWireResult<()>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore<Statement = Self::Statement>,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        use std::sync::atomic::Ordering;
         let name = message.name.clone().unwrap_or_else(|| DEFAULT_NAME.to_owned());
-        if client.portal_store().get_statement(&name).is_none()
-            && self.statements.fetch_add(1, Ordering::Relaxed) >= PREPARED_MAX
-        {
-            self.statements.fetch_sub(1, Ordering::Relaxed);
-            let reason = format!("a session may hold {PREPARED_MAX} prepared statements");
-            return Err(plain(Fault::new(Code::TooLarge, reason)));
-        }
+        let bytes = message.query.len();
+        locked(&self.statements).check("prepared statements", &name, bytes).map_err(plain)?;
         let parser = self.query_parser();
         let parse = async { StoredStatement::parse(&*client, &message, parser).await };
         match self.guarded(parse).await? {
             Some(statement) => client.portal_store().put_statement(Arc::new(statement)),
             None => client.portal_store().put_empty_statement(&name),
         }
-        let done = pgwire::messages::extendedquery::ParseComplete::new();
-        client.feed(PgWireBackendMessage::ParseComplete(done)).await?;
+        locked(&self.statements).put(&name, bytes);
+        client.feed(PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
         Ok(())
+    }
+
+    async fn on_bind<C>(&self, client: &mut C, message: Bind) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let statement = message.statement_name.as_deref().unwrap_or(DEFAULT_NAME);
+        let name = message.portal_name.as_deref().unwrap_or(DEFAULT_NAME);
+        let bytes = message.parameters.iter().flatten().map(|value| value.len()).sum();
+        locked(&self.portals).check("portals", name, bytes).map_err(plain)?;
+        match client.portal_store().get_statement(statement) {
+            Some(Entry::Value(statement)) => {
+                let portal = Portal::try_new(&message, statement)?;
+                client.portal_store().put_portal(Arc::new(portal));
+            }
+            Some(Entry::Empty) if message.parameters.is_empty() => {
+                client.portal_store().put_empty_portal(name);
+            }
+            Some(Entry::Empty) => {
+                return Err(state("08P01", "an empty statement takes no parameters"));
+            }
+            None => return Err(PgWireError::StatementNotFound(statement.to_owned())),
+        }
+        locked(&self.portals).put(name, bytes);
+        client.feed(PgWireBackendMessage::BindComplete(BindComplete::new())).await?;
+        Ok(())
+    }
+
+    async fn on_close<C>(&self, client: &mut C, message: Close) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
+        match message.target_type {
+            TARGET_TYPE_BYTE_STATEMENT => {
+                locked(&self.statements).remove(name);
+                client.portal_store().rm_statement(name);
+            }
+            TARGET_TYPE_BYTE_PORTAL => {
+                locked(&self.portals).remove(name);
+                client.portal_store().rm_portal(name);
+            }
+            _ => {}
+        }
+        client.feed(PgWireBackendMessage::CloseComplete(CloseComplete::new())).await?;
+        Ok(())
+    }
+
+    /// Outside a transaction block a portal lives until `Sync`, as in PostgreSQL: a query that was
+    /// read in part does not keep its place while its client thinks.
+    async fn on_sync<C>(&self, client: &mut C, _message: PgSync) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        if client.transaction_status() == TransactionStatus::Idle {
+            self.end_portals(client);
+        } else {
+            locked(&self.portals).remove(DEFAULT_NAME);
+            client.portal_store().rm_portal(DEFAULT_NAME);
+        }
+        send_ready_for_query(client, client.transaction_status()).await
     }
 
     async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>

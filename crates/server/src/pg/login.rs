@@ -1,10 +1,11 @@
 //! Start-up and login: the database asked for, TLS where it is required, SCRAM-SHA-256.
 //!
 //! A user who does not exist, one who is disabled and a wrong password all fail alike, after the
-//! same exchange and the same wait.
+//! same exchange and the same wait. Whoever fails too often has to wait, whatever is then tried.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{Sink, SinkExt};
 use pgwire::api::auth::sasl::scram::random_nonce;
@@ -108,6 +109,14 @@ impl Login {
                 format!("database \"{database}\" does not exist: the only one is \"{ours}\"");
             return Err(fatal("3D000", reason));
         }
+        let (address, now) = (client.socket_addr().ip(), Instant::now());
+        if let Some(wait) = shared.throttle.wait(address, user, now) {
+            let minutes = wait.as_secs() / 60 + 1;
+            return Err(fatal(
+                "28000",
+                format!("too many failed logins: try again in {minutes} min"),
+            ));
+        }
         negotiate(client, startup).await?;
         client.set_state(PgWireConnectionState::AuthenticationInProgress);
         let offer = Authentication::SASL(vec![MECHANISM.to_owned()]);
@@ -137,7 +146,7 @@ impl Login {
                     shared.backend.scram_verifier(&user).await.map_err(|fault| closing(&fault))?;
                 let data = first.data.unwrap_or_default();
                 let text = std::str::from_utf8(&data).map_err(|_| malformed())?;
-                let decoy = || scram::decoy(&shared.decoy_secret, &user);
+                let decoy = || scram::decoy(shared.backend.decoy_secret(), &user);
                 let (answer, exchange) = scram::start(text, &random_nonce(), verifier, decoy)
                     .map_err(|_| malformed())?;
                 let answer = Authentication::SASLContinue(answer.into_bytes().into());
@@ -148,9 +157,14 @@ impl Login {
             Self::Challenged(exchange) => {
                 let last = message.into_sasl_response()?;
                 let text = std::str::from_utf8(&last.data).map_err(|_| malformed())?;
+                // Asked again: of many exchanges begun together only so many may end.
+                let (address, now) = (client.socket_addr().ip(), Instant::now());
+                if shared.throttle.wait(address, &user, now).is_some() {
+                    return Err(denied(shared, address, &user).await);
+                }
                 let proved = match exchange.finish(text) {
                     Ok(proved) => proved,
-                    Err(ScramError::Proof) => return Err(denied(&user).await),
+                    Err(ScramError::Proof) => return Err(denied(shared, address, &user).await),
                     Err(_) => return Err(malformed()),
                 };
                 let answer = Authentication::SASLFinal(proved.into_bytes().into());
@@ -189,9 +203,11 @@ fn malformed() -> PgWireError {
     fatal("08P01", "malformed SCRAM message")
 }
 
-async fn denied(user: &str) -> PgWireError {
+async fn denied(shared: &Shared, address: IpAddr, user: &str) -> PgWireError {
+    // Counted before the wait: a hundred guesses at once are a hundred failures.
+    let locked = shared.throttle.failed(address, user, Instant::now());
+    tracing::warn!(user, %address, locked, "login refused");
     tokio::time::sleep(Duration::from_millis(LOGIN_FAILURE_MS)).await;
-    tracing::warn!(user, "login refused");
     fatal("28P01", format!("password authentication failed for user \"{user}\""))
 }
 
@@ -208,8 +224,9 @@ where
 {
     let principal = shared.backend.principal(user).await.map_err(|fault| closing(&fault))?;
     if principal.is_none() {
-        return Err(denied(user).await);
+        return Err(denied(shared, client.socket_addr().ip(), user).await);
     }
+    shared.throttle.succeeded(client.socket_addr().ip(), user);
     let mut settings = Settings::new(user, shared.backend.zone());
     start_settings(client, &mut settings)?;
 

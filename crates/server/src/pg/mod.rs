@@ -14,8 +14,10 @@ pub mod command;
 mod encode;
 mod errors;
 mod face;
+mod held;
 mod login;
 mod meta;
+mod metered;
 mod params;
 mod route;
 mod run;
@@ -23,6 +25,7 @@ mod scram;
 mod session;
 mod settings;
 mod split;
+mod throttle;
 mod titles;
 
 use std::net::SocketAddr;
@@ -38,16 +41,19 @@ use pgwire::tokio::server::{
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio_util::codec::Framed;
+use tokio_util::codec::{Framed, FramedParts};
 
 use self::cancel::CancelDesk;
 use self::face::{Face, Prepared};
+use self::metered::Metered;
+use self::throttle::Throttle;
 use crate::backend::Backend;
 use crate::fault::Fault;
 use crate::limits::{
-    PG_CONNECTIONS_MAX, PG_IDLE_SECONDS_MAX, PG_LOGIN_SECONDS_MAX, PG_MESSAGE_SECONDS_MAX,
-    SHUTDOWN_SECONDS_MAX, seconds,
+    PG_CONNECTIONS_MAX, PG_IDLE_SECONDS_MAX, PG_LOGIN_MESSAGE_BYTES_MAX, PG_LOGIN_SECONDS_MAX,
+    PG_MESSAGE_BYTES_MAX, PG_MESSAGE_SECONDS_MAX, SHUTDOWN_SECONDS_MAX, seconds,
 };
+use crate::stopped;
 use crate::tls::Tls;
 
 /// ALPN name of the protocol, for clients that start with TLS directly.
@@ -62,8 +68,7 @@ pub(crate) struct Shared {
     tls: Tls,
     desk: Arc<CancelDesk>,
     keys: RandomPidSecretKeyGenerator,
-    /// Makes the salts of users who do not exist.
-    decoy_secret: Vec<u8>,
+    throttle: Throttle,
 }
 
 /// Serves until `stop` turns true; then open statements get a moment to end.
@@ -73,13 +78,12 @@ pub async fn serve(
     tls: Tls,
     mut stop: watch::Receiver<bool>,
 ) {
-    let secret = pgwire::api::auth::sasl::scram::random_nonce();
     let shared = Arc::new(Shared {
         backend,
         tls,
         desk: Arc::default(),
         keys: RandomPidSecretKeyGenerator::default(),
-        decoy_secret: secret.into_bytes(),
+        throttle: Throttle::default(),
     });
     let places = Arc::new(Semaphore::new(PG_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
@@ -116,12 +120,8 @@ pub async fn serve(
     let _ = tokio::time::timeout(seconds(SHUTDOWN_SECONDS_MAX), ended).await;
 }
 
-/// Resolves when the server is to stop, or when nobody is left to say so.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
-type Socket = Framed<MaybeTls, PgWireMessageServerCodec<Arc<Prepared>>>;
+type Codec = PgWireMessageServerCodec<Arc<Prepared>>;
+type Socket = Framed<Metered<MaybeTls>, Codec>;
 
 async fn connection(
     socket: TcpStream,
@@ -132,7 +132,8 @@ async fn connection(
     let login_until = tokio::time::Instant::now() + seconds(PG_LOGIN_SECONDS_MAX);
     let negotiated = negotiate_tls(socket, shared.tls.acceptor.clone());
     match tokio::time::timeout_at(login_until, negotiated).await {
-        Ok(Ok(Some(mut socket))) => {
+        Ok(Ok(Some(socket))) => {
+            let mut socket = metered(socket);
             if let Err(error) = messages(&mut socket, shared, stop, login_until).await {
                 tracing::debug!(%peer, %error, "PostgreSQL connection ended");
             }
@@ -143,6 +144,13 @@ async fn connection(
     }
 }
 
+fn metered(socket: Framed<MaybeTls, Codec>) -> Socket {
+    let before = socket.into_parts();
+    let mut parts = FramedParts::new::<PgWireBackendMessage>(Metered::new(before.io), before.codec);
+    (parts.read_buf, parts.write_buf) = (before.read_buf, before.write_buf);
+    Framed::from_parts(parts)
+}
+
 async fn messages(
     socket: &mut Socket,
     shared: Arc<Shared>,
@@ -151,11 +159,17 @@ async fn messages(
 ) -> std::io::Result<()> {
     let face = Arc::new(Face::new(shared.clone()));
     loop {
-        let until = match socket.state() {
+        let (until, bytes_max) = match socket.state() {
             PgWireConnectionState::AwaitingStartup
-            | PgWireConnectionState::AuthenticationInProgress => login_until,
-            _ => tokio::time::Instant::now() + seconds(PG_IDLE_SECONDS_MAX),
+            | PgWireConnectionState::AuthenticationInProgress => {
+                (login_until, PG_LOGIN_MESSAGE_BYTES_MAX)
+            }
+            _ => {
+                let idle_until = tokio::time::Instant::now() + seconds(PG_IDLE_SECONDS_MAX);
+                (idle_until, PG_MESSAGE_BYTES_MAX)
+            }
         };
+        socket.get_mut().allow(bytes_max);
         let message = tokio::select! {
             message = socket.next() => message,
             () = tokio::time::sleep_until(until) => {

@@ -466,6 +466,54 @@ async fn a_disabled_user_s_token_opens_nothing() {
     assert_eq!(town.sql("analyst", "select 1").await.status, StatusCode::UNAUTHORIZED);
 }
 
+#[tokio::test]
+async fn a_file_is_taken_checked_and_known_by_its_name() {
+    let town = town().await;
+    let send = async |who: &'static str, dataset: &str, rows: &'static str| {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("/api/datasets/{dataset}/import?file=more.csv"))
+            .header(header::AUTHORIZATION, format!("Bearer {}", town.tokens[who]))
+            .body(Body::from(format!("site,observed_at,pm25\n{rows}")))
+            .unwrap();
+        let response = town.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    };
+    let (status, text) = send("steward", "air.pm25", "沙河铺,2010-01-01T02:00:00Z,7\n").await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let summary: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&summary["file"], &summary["rows_taken"]), (&json!("more.csv"), &json!(1)));
+    assert_eq!(summary["quality"]["passed"], true, "{summary}");
+    let path = "/api/datasets/air.pm25/quality";
+    let runs = town.send(Some("analyst"), "GET", path, None).await.json();
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(1), "{runs}");
+    let left = std::fs::read_dir(town.city.dir().join("scratch")).unwrap().count();
+    assert_eq!(left, 0, "the upload is gone");
+
+    // What is refused names neither where the server keeps files nor what else there is.
+    let (status, text) = send("steward", "air.pm25", "一,二,三,四\n").await;
+    assert!(status.is_success() || !text.contains("scratch"), "{text}");
+    let (status, text) = send("steward", "people", "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(!text.contains("people.resident"), "{text}");
+}
+
+#[tokio::test]
+async fn every_refusal_is_a_problem() {
+    let town = town().await;
+    for (method, path, status) in [
+        ("POST", "/api/sharing-requests/not-an-id/withdraw", StatusCode::BAD_REQUEST),
+        ("PUT", "/api/datasets", StatusCode::METHOD_NOT_ALLOWED),
+        ("GET", "/api/no-such-thing", StatusCode::NOT_FOUND),
+    ] {
+        let reply = town.send(Some("analyst"), method, path, None).await;
+        assert_eq!(reply.status, status, "{method} {path}");
+        assert_eq!(reply.media, "application/problem+json", "{method} {path}");
+    }
+}
+
 /// `BLESS=1` writes the description anew.
 #[test]
 fn the_description_is_checked_in() {

@@ -270,3 +270,36 @@ async fn stopping_ends_idle_connections_and_returns() {
     assert_eq!(out(&output), "before");
     assert!(err(&output).contains("57P01"), "{}", err(&output));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_passwords_has_to_wait() {
+    let served = served(&PgTls::Off, "127.0.0.1:0").await;
+    let wrong = Client { password: "wrong", ..CHEN };
+    for _ in 0..server::limits::LOGIN_FAILURES_MAX {
+        let Some(refused) = psql(&served, &wrong, &["select 1"]).await else { return };
+        assert!(err(&refused).contains("password authentication failed"), "{}", err(&refused));
+    }
+    let right = psql(&served, &CHEN, &["select 1"]).await.unwrap();
+    assert!(err(&right).contains("too many failed logins"), "{}", err(&right));
+    let guest = Client { user: "guest", ..CHEN };
+    let other = psql(&served, &guest, &["select 1"]).await.unwrap();
+    assert_eq!(out(&other), "1", "{}", err(&other));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_cannot_send_a_message_without_end() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let served = served(&PgTls::Off, "127.0.0.1:0").await;
+    let mut stranger = tokio::net::TcpStream::connect(served.address).await.unwrap();
+    let parameters = b"\0\x03\0\0user\0chen\0database\0chengdu\0\0";
+    let length = u32::try_from(parameters.len() + 4).unwrap();
+    stranger.write_all(&[&length.to_be_bytes()[..], parameters].concat()).await.unwrap();
+    // Half a gigabyte is announced in the middle of the login, and begun.
+    stranger.write_all(&[&b"Q"[..], &(1_u32 << 29).to_be_bytes()].concat()).await.unwrap();
+    let bytes = vec![b' '; 4 * server::limits::PG_LOGIN_MESSAGE_BYTES_MAX];
+    // The server may hang up before all of it is sent.
+    let _ = stranger.write_all(&bytes).await;
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(5), stranger.read_to_end(&mut answer));
+    let _ = ended.await.expect("the stranger is hung up on");
+}

@@ -198,6 +198,10 @@ impl Backend for Small {
         "Asia/Shanghai"
     }
 
+    fn decoy_secret(&self) -> &[u8] {
+        b"a secret of the small city"
+    }
+
     fn policy_epoch(&self) -> u64 {
         self.epoch.load(Ordering::Relaxed)
     }

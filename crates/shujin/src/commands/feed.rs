@@ -68,7 +68,7 @@ pub async fn import_file(city: &City, request: ImportRequest) -> Result<ImportSu
         true => {
             let bar = bar(&name);
             let summary = city
-                .import(request, &|progress: Progress| {
+                .import_and_check(request, &|progress: Progress| {
                     bar.set_length(progress.bytes_total);
                     bar.set_position(progress.bytes_read);
                     bar.set_message(format!("{} rows", progress.rows));
@@ -79,7 +79,7 @@ pub async fn import_file(city: &City, request: ImportRequest) -> Result<ImportSu
         }
         false => {
             let last = Mutex::new(Instant::now());
-            city.import(request, &|progress: Progress| {
+            city.import_and_check(request, &|progress: Progress| {
                 let mut last = last.lock().expect("printing does not panic");
                 if last.elapsed() >= PLAIN_PROGRESS_EVERY {
                     *last = Instant::now();
@@ -114,6 +114,13 @@ pub fn tell(summary: &ImportSummary) {
     }
     for (reason, count) in &summary.reasons {
         println!("  {reason}: {count}");
+    }
+    if let Some(quality) = &summary.quality {
+        let passed = if quality.passed { "every rule that must hold does" } else { "rules broken" };
+        println!("  quality of all its rows: {passed}");
+        for (rule, rows) in &quality.failed {
+            println!("  {rule}: {rows}");
+        }
     }
     if summary.rows_quarantined > 0 {
         println!("  see them: shujin quarantine list {}", summary.dataset);

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use city::{City, folder::Folder};
+use city::City;
+use city::folder::{Folder, make_private_dir};
 use server::{Faces, PgTls};
 
 use super::{open_options, sample};
@@ -25,12 +26,34 @@ pub async fn serve(args: ServeArgs) -> Result<ExitCode> {
     .await
 }
 
+/// Marks a folder as a demonstration's; says whether all of it is there.
+const DEMONSTRATION: &str = "demonstration";
+const FILLED: &str = "filled\n";
+
 pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
+    if !args.faces.http.ip().is_loopback() || !args.faces.pg.ip().is_loopback() {
+        bail!("everybody knows a demonstration's passwords: it is served on loopback only");
+    }
     let options = open_options(&args.data);
-    let fresh = !Folder::holds_city(&options.dir);
+    let marker = options.dir.join(DEMONSTRATION);
+    let mark = std::fs::read_to_string(&marker).ok();
+    if Folder::holds_city(&options.dir) && mark.is_none() {
+        bail!(
+            "{} holds a city that is no demonstration, and a demonstration makes logins whose \
+             passwords everybody knows: name another folder with --data, or serve it with \
+             `shujin serve`",
+            options.dir.display()
+        );
+    }
+    if mark.is_none() {
+        make_private_dir(&options.dir)?;
+        std::fs::write(&marker, "being filled\n").with_context(|| marker.display().to_string())?;
+    }
     let city = City::open_or_create(&options, &args.pack).await?;
-    if fresh {
+    // One that was stopped while it was filled goes on: a file taken twice changes nothing.
+    if mark.as_deref() != Some(FILLED) {
         sample::fill(&city, &args).await.context("the demonstration city could not be made")?;
+        std::fs::write(&marker, FILLED).with_context(|| marker.display().to_string())?;
     }
     let logins = sample::logins(&city).await?;
     run(city, &args.faces, |http, pg| {
@@ -53,7 +76,7 @@ async fn run(
         _ => PgTls::Off,
     };
     let city = Arc::new(city);
-    let faces = Faces::start(city.clone(), args.http, args.pg, tls).await?;
+    let faces = Faces::start(city.clone(), args.http, args.pg, tls, args.http_behind_proxy).await?;
     ready(faces.http_addr(), faces.pg_addr());
     stop_signal().await?;
     faces.stop().await;
