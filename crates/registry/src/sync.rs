@@ -110,19 +110,46 @@ impl Valid {
     }
 }
 
+/// What an entity of two times is to [`Recorded`], whatever it says.
+macro_rules! recorded {
+    ($table:ident, $key:ident) => {
+        type Entity = $table::Entity;
+
+        const ROW: $table::Column = $table::Column::Row;
+        const RECORDED_TO: $table::Column = $table::Column::RecordedToUs;
+
+        fn row(&self) -> Uuid {
+            self.row
+        }
+
+        fn key(&self) -> &str {
+            &self.$key
+        }
+
+        fn recorded_from_us(&self) -> i64 {
+            self.recorded_from_us
+        }
+
+        fn is_open(&self) -> bool {
+            self.valid_to_us.is_none()
+        }
+
+        fn recorded_anew(&self, at: i64, valid: Valid) -> Self {
+            let (valid_from_us, valid_to_us) = valid.times(self.valid_from_us);
+            Self {
+                row: Uuid::now_v7(),
+                valid_from_us,
+                valid_to_us,
+                recorded_from_us: at,
+                recorded_to_us: None,
+                ..self.clone()
+            }
+        }
+    };
+}
+
 impl Recorded for organisation::Model {
-    type Entity = organisation::Entity;
-
-    const ROW: organisation::Column = organisation::Column::Row;
-    const RECORDED_TO: organisation::Column = organisation::Column::RecordedToUs;
-
-    fn row(&self) -> Uuid {
-        self.row
-    }
-
-    fn key(&self) -> &str {
-        &self.id
-    }
+    recorded!(organisation, id);
 
     fn says_the_same(&self, other: &Self) -> bool {
         let facts = |row: &Self| {
@@ -131,41 +158,10 @@ impl Recorded for organisation::Model {
         };
         facts(self) == facts(other)
     }
-
-    fn recorded_from_us(&self) -> i64 {
-        self.recorded_from_us
-    }
-
-    fn is_open(&self) -> bool {
-        self.valid_to_us.is_none()
-    }
-
-    fn recorded_anew(&self, at: i64, valid: Valid) -> Self {
-        let (valid_from_us, valid_to_us) = valid.times(self.valid_from_us);
-        Self {
-            row: Uuid::now_v7(),
-            valid_from_us,
-            valid_to_us,
-            recorded_from_us: at,
-            recorded_to_us: None,
-            ..self.clone()
-        }
-    }
 }
 
 impl Recorded for area::Model {
-    type Entity = area::Entity;
-
-    const ROW: area::Column = area::Column::Row;
-    const RECORDED_TO: area::Column = area::Column::RecordedToUs;
-
-    fn row(&self) -> Uuid {
-        self.row
-    }
-
-    fn key(&self) -> &str {
-        &self.code
-    }
+    recorded!(area, code);
 
     fn says_the_same(&self, other: &Self) -> bool {
         let place = |row: &Self| (row.level.clone(), row.parent.clone());
@@ -173,26 +169,6 @@ impl Recorded for area::Model {
         place(self) == place(other)
             && names(self) == names(other)
             && self.geometry == other.geometry
-    }
-
-    fn recorded_from_us(&self) -> i64 {
-        self.recorded_from_us
-    }
-
-    fn is_open(&self) -> bool {
-        self.valid_to_us.is_none()
-    }
-
-    fn recorded_anew(&self, at: i64, valid: Valid) -> Self {
-        let (valid_from_us, valid_to_us) = valid.times(self.valid_from_us);
-        Self {
-            row: Uuid::now_v7(),
-            valid_from_us,
-            valid_to_us,
-            recorded_from_us: at,
-            recorded_to_us: None,
-            ..self.clone()
-        }
     }
 }
 
