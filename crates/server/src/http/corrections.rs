@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Http;
+use super::datasets::knowledge_of;
 use super::input::{Input, Named, Who};
 use super::problem::Problem;
 use crate::fault::{Code, Fault};
@@ -121,10 +122,7 @@ pub async fn file(
     Input(new): Input<NewCorrection>,
 ) -> Result<(StatusCode, Json<CorrectionView>), Fault> {
     who.need("correct")?;
-    let knowledge = http.city.catalog().knowledge(&who.session()).await?;
-    if knowledge.get(&new.dataset).is_none() {
-        return Err(Fault::new(Code::NotFound, format!("there is no dataset `{}`", new.dataset)));
-    }
+    knowledge_of(&http, &who, &new.dataset).await?;
     let claim = Claim {
         dataset: new.dataset,
         key: new.key,

@@ -128,9 +128,16 @@ pub async fn list(
     Ok(Json(DatasetList { datasets, total }))
 }
 
-pub(super) fn unknown(id: &str) -> Fault {
+fn unknown(id: &str) -> Fault {
     Fault::new(Code::NotFound, format!("there is no dataset `{id}`"))
         .hint("GET /api/datasets lists those that you may know about")
+}
+
+/// What the asker may know, for a dataset that it may know about.
+pub(super) async fn knowledge_of(http: &Http, who: &Who, id: &str) -> Result<Knowledge, Fault> {
+    let knowledge = http.city.catalog().knowledge(&who.session()).await?;
+    knowledge.get(id).ok_or_else(|| unknown(id))?;
+    Ok(knowledge)
 }
 
 /// All that one may know about a dataset: the core metadata of GB/T 21063.3, fields, sharing,
@@ -145,10 +152,9 @@ pub async fn page(
     who: Who,
     Named(id): Named<String>,
 ) -> Result<Json<Value>, Fault> {
-    let contract = http.city.pack().datasets.get(&id).ok_or_else(|| unknown(&id))?;
-    let knowledge = http.city.catalog().knowledge(&who.session()).await?;
     // Facts cost a pass over the rows: nothing is gathered for who may not know of the dataset.
-    knowledge.get(&id).ok_or_else(|| unknown(&id))?;
+    let knowledge = knowledge_of(&http, &who, &id).await?;
+    let contract = http.city.contract(&id)?;
     let facts = http.city.facts(contract).await?;
     let organisations = &who.0.ancestors;
     let page = catalog::page::page(contract, &knowledge, organisations, facts, Utc::now());
@@ -167,9 +173,8 @@ pub async fn quality(
     who: Who,
     Named(id): Named<String>,
 ) -> Result<Json<Value>, Fault> {
-    let contract = http.city.pack().datasets.get(&id).ok_or_else(|| unknown(&id))?;
-    let knowledge = http.city.catalog().knowledge(&who.session()).await?;
-    knowledge.get(&id).ok_or_else(|| unknown(&id))?;
+    let knowledge = knowledge_of(&http, &who, &id).await?;
+    let contract = http.city.contract(&id)?;
     let runs = catalog::quality::records::latest(http.city.records(), &id, QUALITY_RUNS_MAX).await;
     let mut shown = Vec::new();
     for run in runs.map_err(Fault::internal)? {
@@ -193,13 +198,11 @@ pub async fn check_quality(
     Named(id): Named<String>,
 ) -> Result<Json<Value>, Fault> {
     who.need("import")?;
-    let contract = http.city.pack().datasets.get(&id).ok_or_else(|| unknown(&id))?;
-    let knowledge = http.city.catalog().knowledge(&who.session()).await?;
-    let known = knowledge.get(&id).ok_or_else(|| unknown(&id))?;
-    if !known.owner {
+    let knowledge = knowledge_of(&http, &who, &id).await?;
+    if !knowledge.get(&id).is_some_and(|known| known.owner) {
         return Err(Fault::new(Code::Refused, "only a dataset's owner runs its quality rules"));
     }
-    let run = http.city.check_quality(&contract.id).await?;
+    let run = http.city.check_quality(&id).await?;
     serde_json::to_value(run).map(Json).map_err(Fault::internal)
 }
 

@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Http;
+use super::datasets::knowledge_of;
 use super::input::{Asked, Input, Named, Who};
 use super::problem::Problem;
 use crate::fault::{Code, Fault};
@@ -67,8 +68,7 @@ pub async fn import(
 ) -> Result<Json<Imported>, Fault> {
     who.need("import")?;
     // Whoever may not know of a dataset does not learn of it by feeding it.
-    let knowledge = http.city.catalog().knowledge(&who.session()).await?;
-    knowledge.get(&id).ok_or_else(|| super::datasets::unknown(&id))?;
+    knowledge_of(&http, &who, &id).await?;
     let contract = http.city.contract(&id)?;
     if !who.0.organisations.contains(&contract.owner) {
         let reason =

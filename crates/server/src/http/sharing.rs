@@ -15,9 +15,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Http;
+use super::datasets::knowledge_of;
 use super::input::{Input, Named, Who};
 use super::problem::Problem;
-use crate::fault::{Code, Fault};
+use crate::fault::Fault;
 
 /// What is asked for, why, and until when.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -149,10 +150,7 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<RequestView>), Fault> {
     who.need("request_sharing")?;
     // Whoever may not know of a dataset may not learn of it by asking for it.
-    let knowledge = http.city.catalog().knowledge(&who.session()).await?;
-    if knowledge.get(&new.dataset).is_none() {
-        return Err(Fault::new(Code::NotFound, format!("there is no dataset `{}`", new.dataset)));
-    }
+    knowledge_of(&http, &who, &new.dataset).await?;
     let ask = Ask {
         dataset: new.dataset,
         fields: new.fields,
