@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use reqwest::{Client, RequestBuilder, Response, Url};
+use reqwest::{Body, Client, RequestBuilder, Response, Url};
 
 use crate::args::{Format, ImportArgs, ServerArgs, SqlArgs};
+use crate::upload::Upload;
 
 /// Long enough for an import of gigabytes; a server that is gone is noticed by its connection.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(3_600);
@@ -66,7 +67,7 @@ impl Remote {
 
     pub async fn import(&self, args: &ImportArgs) -> Result<String> {
         let name = args.file.file_name().context("the file has no name")?.to_string_lossy();
-        let bytes = std::fs::read(&args.file).with_context(|| args.file.display().to_string())?;
+        let upload = Upload::of(&args.file).with_context(|| args.file.display().to_string())?;
         let mut url = self.base.join(&format!("/api/datasets/{}/import", args.dataset))?;
         {
             let mut query = url.query_pairs_mut();
@@ -87,7 +88,7 @@ impl Remote {
                 query.append_pair("sheet", sheet);
             }
         }
-        let request = self.client.post(url).bearer_auth(&self.token).body(bytes);
+        let request = self.client.post(url).bearer_auth(&self.token).body(Body::wrap(upload));
         Ok(checked(request.send().await?).await?.text().await?)
     }
 
