@@ -9,7 +9,7 @@ use std::io::BufReader;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use calamine::{Data, ExcelDateTime, Reader as _, Xlsx, open_workbook};
+use calamine::{Data, ExcelDateTime, Reader as _, Style, Xlsx, open_workbook};
 
 use crate::bounds::{
     COLUMNS_MAX, EXCEL_BYTES_MAX, EXCEL_CELLS_BYTES_MAX, EXCEL_CELLS_MAX, SAMPLE_RECORDS,
@@ -89,10 +89,19 @@ fn cells(path: &Path, name: Option<&str>) -> Result<Vec<SheetRow>, IntakeError> 
     };
     let mut reader = book.worksheet_cells_reader(&name).map_err(failed)?;
     let mut rows: Vec<SheetRow> = Vec::new();
+    let percent: Vec<bool> = reader.styles().iter().map(is_percent).collect();
     let (mut count, mut bytes) = (0, 0);
-    while let Some(cell) = reader.next_cell().map_err(failed)? {
+    while let Some((cell, style)) = reader.next_cell_with_style_id().map_err(failed)? {
         let (number, column) = cell.get_position();
-        let value = Data::from(cell.get_value().clone());
+        let value = match Data::from(cell.get_value().clone()) {
+            Data::Int(value) if percent.get(style) == Some(&true) => {
+                Data::String(in_percent(&value.to_string()))
+            }
+            Data::Float(value) if percent.get(style) == Some(&true) => {
+                Data::String(in_percent(&value.to_string()))
+            }
+            value => value,
+        };
         if value == Data::Empty {
             continue;
         }
@@ -116,6 +125,26 @@ fn cells(path: &Path, name: Option<&str>) -> Result<Vec<SheetRow>, IntakeError> 
     rows.sort_by_key(|row| row.number);
     rows.iter_mut().for_each(|row| row.cells.sort_by_key(|(column, _)| *column));
     Ok(rows)
+}
+
+/// Whether a cell of this style shows 0.125 as 12.5%. What stands in quotes is no sign.
+fn is_percent(style: &Style) -> bool {
+    let code = style.number_format.as_ref().map_or("", |format| format.format_code.as_str());
+    code.split('"').step_by(2).any(|part| part.contains('%'))
+}
+
+/// A decimal as the sheet shows it, a hundredfold with a sign behind: `0.125` → `12.5%`. Without
+/// the sign a field whose unit is percent would take the hundredth part of what people see.
+fn in_percent(plain: &str) -> String {
+    let (sign, digits) = plain.strip_prefix('-').map_or(("", plain), |digits| ("-", digits));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let fraction = format!("{fraction:0<2}");
+    let (moved, rest) = fraction.split_at(2);
+    let whole = format!("{whole}{moved}");
+    let whole = whole.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{sign}{whole}{point}{rest}%")
 }
 
 /// The first row with at least two filled cells, or the first with one where none has more.
@@ -219,5 +248,26 @@ impl Work for Sheet {
         self.next += count;
         let done = self.next.min(height) as u64 * self.bytes / (height as u64).max(1);
         Ok(Some((Box::new(move |_: &Plan| Ok(table)), done)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_written_as_they_are_shown() {
+        for (plain, shown) in [
+            ("0.125", "12.5%"),
+            ("0.07", "7%"),
+            ("0.0712345", "7.12345%"),
+            ("1", "100%"),
+            ("0", "0%"),
+            ("-0.5", "-50%"),
+            ("12.5", "1250%"),
+            ("0.001", "0.1%"),
+        ] {
+            assert_eq!(in_percent(plain), shown, "{plain}");
+        }
     }
 }

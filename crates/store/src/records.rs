@@ -230,6 +230,8 @@ fn sqlite_options(path: &Path, connections: u32, read_only: bool) -> ConnectOpti
                 .pragma("journal_mode", "WAL")
                 .pragma("busy_timeout", BUSY_WAIT_MS.to_string())
                 .pragma("foreign_keys", "ON")
+                // Or INSERT OR REPLACE would pass by the triggers of tables that only grow.
+                .pragma("recursive_triggers", "ON")
                 // In WAL mode NORMAL may lose the last commits when the power fails.
                 .pragma("synchronous", "FULL");
             if read_only { sqlite.pragma("query_only", "ON") } else { sqlite }

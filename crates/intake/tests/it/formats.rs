@@ -326,7 +326,7 @@ fn workbook_of(sheet: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let styles = r#"<?xml version="1.0" encoding="UTF-8"?>
 <styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><numFmts count="1">
 <numFmt numFmtId="164" formatCode="yyyy-mm-dd hh:mm:ss"/></numFmts>
-<cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="164" applyNumberFormat="1"/></cellXfs></styleSheet>"#;
+<cellXfs count="3"><xf numFmtId="0"/><xf numFmtId="164" applyNumberFormat="1"/><xf numFmtId="10"/></cellXfs></styleSheet>"#;
     let book = r#"<?xml version="1.0" encoding="UTF-8"?>
 <workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"
  xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships">
@@ -348,6 +348,23 @@ fn workbook_of(sheet: &str, more: &[(&str, &str)]) -> Vec<u8> {
         ("xl/worksheets/sheet1.xml", sheet),
     ];
     zip(&[&parts, more].concat())
+}
+
+#[test]
+fn excel_shares_are_what_people_see() {
+    let sheet = r#"<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>
+<row r="1"><c r="A1" t="inlineStr"><is><t>rate</t></is></c><c r="B1" t="inlineStr"><is><t>share</t></is></c></row>
+<row r="2"><c r="A2" s="2"><v>0.125</v></c><c r="B2" s="2"><v>0.125</v></c></row>
+<row r="3"><c r="A3"><v>12.5</v></c><c r="B3"><v>0.125</v></c></row>
+</sheetData></worksheet>"#;
+    let mut rate = field("rate", FieldType::Number);
+    rate.unit = Some("%".to_owned());
+    let contract = contract("t.t", vec![rate, field("share", FieldType::Number)]);
+    let (_dir, path) = file("shares.xlsx", workbook_of(sheet, &[]));
+    let (rows, bad) = read(&path, &contract, &[], &Options::default()).unwrap();
+    assert_eq!(bad, []);
+    assert_eq!(rows.column(0).as_primitive::<Float64Type>().values(), &[12.5, 12.5]);
+    assert_eq!(rows.column(1).as_primitive::<Float64Type>().values(), &[0.125, 0.125]);
 }
 
 /// A file of a few kilobytes must not be able to end the process.

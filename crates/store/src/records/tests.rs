@@ -258,6 +258,13 @@ async fn an_append_only_table_refuses_changes_until_lifted() {
         let refused = account::Entity::delete_by_id(row.id).exec(&*txn).await;
         assert!(refused.is_err(), "{}", bed.name);
         txn.rollback().await.unwrap();
+        if bed.records.backend() == Backend::Sqlite {
+            let replace = "INSERT OR REPLACE INTO test_account \
+                           SELECT id, holder, 2, opened_us, note FROM test_account";
+            let txn = bed.records.write().await.unwrap();
+            assert!(txn.execute_unprepared(replace).await.is_err(), "a row was replaced");
+            txn.rollback().await.unwrap();
+        }
 
         let txn = bed.records.write().await.unwrap();
         append_only_lifted(&*txn, "test_account").await.unwrap();
