@@ -8,6 +8,7 @@ use std::fs;
 
 use chrono::Utc;
 use datafusion::prelude::{SessionContext, col, lit};
+use intake::bounds::RAW_BYTES_MAX;
 use intake::{Crs, Format};
 use pack::{Contract, Shape};
 use store::lake::Producer;
@@ -19,6 +20,8 @@ use crate::{City, CityError};
 
 /// Separators that a record may have been cut by.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// The longest character in UTF-8.
+const CHARACTER_BYTES_MAX: usize = 4;
 /// Rows listed at once.
 pub const LISTED_ROWS_MAX: usize = 10_000;
 
@@ -220,6 +223,15 @@ fn corrected_record(
 ) -> Result<Vec<u8>, CityError> {
     let columns: Vec<String> = serde_json::from_str(&row.columns)
         .map_err(|error| CityError::Invalid(format!("row {} names no columns: {error}", row.id)))?;
+    // The text kept of a long record is cut, up to a character short of the limit: its last cell
+    // would be taken for the whole of it.
+    if row.raw.len() + CHARACTER_BYTES_MAX > RAW_BYTES_MAX {
+        return Err(CityError::Refused(format!(
+            "row {} is longer than the {RAW_BYTES_MAX} bytes that are kept of it: mend the file \
+             and import it again",
+            row.id
+        )));
+    }
     let mut cells = cut(&row.raw, columns.len()).ok_or_else(|| {
         CityError::Refused(format!(
             "row {} has not {} cells: mend the file and import it again",
@@ -324,6 +336,17 @@ mod tests {
             fix(&feature, "line", "12").unwrap(),
             "{\"properties\":{\"line\":\"12\"},\"type\":\"Feature\"}\n"
         );
+    }
+
+    #[test]
+    fn a_record_of_which_only_a_part_is_kept_is_not_taken_for_whole() {
+        for bytes in [RAW_BYTES_MAX, RAW_BYTES_MAX - 3] {
+            let cut = format!("x,{}", "n".repeat(bytes - 2));
+            let refusal = fix(&row(&cut, r#"["pm25","note"]"#), "pm25", "1").unwrap_err();
+            assert!(refusal.contains("longer than"), "{refusal}");
+        }
+        let whole = format!("x,{}", "n".repeat(RAW_BYTES_MAX - 10));
+        assert!(fix(&row(&whole, r#"["pm25","note"]"#), "pm25", "1").is_ok());
     }
 
     #[test]
