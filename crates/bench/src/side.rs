@@ -54,8 +54,14 @@ pub enum Side {
         per_second: Option<f64>,
     },
     /// A city takes in a CSV file.
-    Import { dir: PathBuf, file: PathBuf },
-    /// Queries through the catalogue, as a principal with a row filter and a mask.
+    Import {
+        dir: PathBuf,
+        file: PathBuf,
+        /// Into the dataset with a key, and settled as a served city settles it by itself.
+        #[arg(long)]
+        keyed: bool,
+    },
+    /// Queries through the catalogue, as a principal with a row filter.
     Governed {
         dir: PathBuf,
         #[arg(long)]

@@ -80,8 +80,8 @@ pub fn measure(settings: &Settings) -> anyhow::Result<Report> {
             Verdict::reported("time, of DuckDB's", ours / theirs),
         ],
         notes: vec![
-            "The asker's policy filters rows by area (all pass) and masks a field; the same plan \
-             without them is the bare side."
+            "The asker's policy filters rows by area (all pass); the same plan without it is the \
+             bare side."
                 .to_owned(),
             per_query(&governed, &bare, &duckdb),
         ],

@@ -19,7 +19,8 @@ pub fn measure(settings: &Settings) -> anyhow::Result<Report> {
     let file_arg = file.display().to_string();
 
     let dir = fresh(&settings.dir, "point")?;
-    side::start(&["import".to_owned(), dir.display().to_string(), file_arg.clone()])?;
+    let keyed = "--keyed".to_owned();
+    side::start(&["import".to_owned(), dir.display().to_string(), file_arg.clone(), keyed])?;
     let server = Server::start()?;
     server.sql(readings::POSTGRES_TABLE)?;
     server.sql(&format!("\\copy reading FROM '{file_arg}' (FORMAT csv, HEADER)"))?;

@@ -6,21 +6,25 @@ use std::time::Instant;
 
 use city::{City, ImportRequest, OpenOptions};
 
-use super::{DATASET, Values, pack_dir};
+use super::{DATASET, KEYED, Values, pack_dir};
 
 /// Takes a CSV file in, to the moment when every row is acknowledged and sealed.
-pub async fn import(dir: &Path, file: &Path) -> anyhow::Result<Values> {
+pub async fn import(dir: &Path, file: &Path, keyed: bool) -> anyhow::Result<Values> {
+    let dataset = if keyed { KEYED } else { DATASET };
     let city = City::create(&options(dir), &pack_dir()).await?;
     let request = ImportRequest {
-        dataset: DATASET.to_owned(),
+        dataset: dataset.to_owned(),
         file: file.to_owned(),
         options: intake::Options::default(),
         user: city::OPERATOR.to_owned(),
     };
     let started = Instant::now();
     let summary = city.import(request, &|_| ()).await?;
-    city.lake().flush(DATASET).await?;
+    city.lake().flush(dataset).await?;
     let seconds = started.elapsed().as_secs_f64();
+    if keyed {
+        city.maintain(Some(dataset)).await?;
+    }
     anyhow::ensure!(summary.rows_quarantined == 0, "good rows went to quarantine: {summary:?}");
     city.close().await?;
     let rows = f64::from(u32::try_from(summary.rows_taken)?);

@@ -18,15 +18,17 @@ pub async fn run(side: Side) -> anyhow::Result<Values> {
         Side::Append { dir, producers, seconds, per_second } => {
             append::run(&dir, producers, seconds, per_second).await
         }
-        Side::Import { dir, file } => city::import(&dir, &file).await,
+        Side::Import { dir, file, keyed } => city::import(&dir, &file, keyed).await,
         Side::Governed { dir, rounds } => query::governed(&dir, rounds).await,
         Side::Bare { dir, rounds } => query::bare(&dir, rounds).await,
         Side::Point { dir, reads } => query::point(&dir, reads).await,
     }
 }
 
-/// The dataset of every figure.
+/// The dataset of every figure but one.
 pub const DATASET: &str = "bench.reading";
+/// The same rows under a key, so that they are sorted by series.
+pub const KEYED: &str = "bench.series";
 
 /// The bench's own pack.
 pub fn pack_dir() -> PathBuf {
@@ -35,13 +37,14 @@ pub fn pack_dir() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{DATASET, pack_dir};
+    use super::{DATASET, KEYED, pack_dir};
     use crate::readings;
 
     #[test]
     fn the_pack_has_no_mistakes_and_the_rows_fit_its_contract() {
         let pack = pack::load(&pack_dir()).unwrap_or_else(|faults| panic!("{faults}"));
         let schema = pack.datasets[DATASET].arrow_schema();
+        assert_eq!(schema, pack.datasets[KEYED].arrow_schema());
         assert_eq!(readings::batch(&schema, 0, 100).unwrap().num_rows(), 100);
         for area in readings::AREAS {
             assert!(pack.areas.iter().any(|known| known.code == area), "{area}");

@@ -10,7 +10,7 @@ use datafusion::execution::context::SessionContext;
 use datafusion::prelude::SessionConfig;
 
 use super::city::open;
-use super::{DATASET, Values};
+use super::{DATASET, KEYED, Values};
 use crate::figures::analytic::QUERIES;
 use crate::readings;
 
@@ -62,7 +62,7 @@ pub async fn point(dir: &Path, reads: u64) -> anyhow::Result<Values> {
     for read in 0..=reads {
         let series = readings::series_name(read * SERIES_STRIDE % readings::SERIES);
         let sql = format!(
-            "SELECT * FROM {DATASET} WHERE series = '{series}' ORDER BY observed_at DESC LIMIT 100"
+            "SELECT * FROM {KEYED} WHERE series = '{series}' ORDER BY observed_at DESC LIMIT 100"
         );
         let started = Instant::now();
         let rows = city.query(&session, &sql, &[]).await?.collect().await?;
