@@ -70,6 +70,9 @@ pub enum Side {
     /// The same queries by DataFusion alone, over the same files.
     Bare {
         dir: PathBuf,
+        /// With the policy's filter written out, as somebody without policies would.
+        #[arg(long)]
+        filtered: bool,
         #[arg(long)]
         rounds: usize,
     },

@@ -54,15 +54,17 @@ pub fn measure(settings: &Settings) -> anyhow::Result<Report> {
     readings::csv(&file, rows)?;
     side::start(&["import".to_owned(), dir.display().to_string(), file.display().to_string()])?;
 
-    let (mut governed, mut bare, mut duckdb) = (Sums::default(), Sums::default(), Sums::default());
+    let (mut governed, mut duckdb) = (Sums::default(), Sums::default());
+    let (mut same, mut unfiltered) = (Sums::default(), Sums::default());
     let rounds = format!("--rounds={}", settings.rounds);
     // Twice each, in turn, so that a machine that slows down slows all sides.
     for _ in 0..2 {
-        governed.add(&ours("governed", &dir, &rounds)?)?;
-        bare.add(&ours("bare", &dir, &rounds)?)?;
+        governed.add(&ours("governed", &dir, &[&rounds])?)?;
+        same.add(&ours("bare", &dir, &[&rounds, "--filtered"])?)?;
+        unfiltered.add(&ours("bare", &dir, &[&rounds])?)?;
         duckdb.add(&peer(&dir, settings.rounds)?)?;
     }
-    let (ours, plain, theirs) = (governed.total(), bare.total(), duckdb.total());
+    let (ours, plain, theirs) = (governed.total(), same.total(), duckdb.total());
     Ok(Report {
         name: "analytic",
         what: format!(
@@ -72,24 +74,40 @@ pub fn measure(settings: &Settings) -> anyhow::Result<Report> {
         ),
         lines: vec![
             line("shujin, governed", "s", &governed.totals, &governed.peaks_mib),
-            line("DataFusion alone, same files", "s", &bare.totals, &bare.peaks_mib),
+            line("DataFusion alone, same plan", "s", &same.totals, &same.peaks_mib),
+            line(
+                "DataFusion alone, without the filter",
+                "s",
+                &unfiltered.totals,
+                &unfiltered.peaks_mib,
+            ),
             line("DuckDB, same files", "s", &duckdb.totals, &duckdb.peaks_mib),
         ],
         verdicts: vec![
-            Verdict::at_most("time, of bare DataFusion's", ours / plain, OVERHEAD_BAR),
+            Verdict::at_most(
+                "time, of the same plan's by DataFusion alone",
+                ours / plain,
+                OVERHEAD_BAR,
+            ),
+            Verdict::reported(
+                "time, of DataFusion's without the filter",
+                ours / unfiltered.total(),
+            ),
             Verdict::reported("time, of DuckDB's", ours / theirs),
         ],
         notes: vec![
-            "The asker's policy filters rows by area (all pass); the same plan without it is the \
-             bare side."
+            "The asker's policy filters rows by area, and all pass: the column is read and \
+             compared for every row. The same plan is the same filter written out in SQL."
                 .to_owned(),
-            per_query(&governed, &bare, &duckdb),
+            per_query([&governed, &same, &unfiltered, &duckdb]),
         ],
     })
 }
 
-fn ours(side: &str, dir: &Path, rounds: &str) -> anyhow::Result<side::Sample> {
-    side::start(&[side.to_owned(), dir.display().to_string(), rounds.to_owned()])
+fn ours(side: &str, dir: &Path, options: &[&str]) -> anyhow::Result<side::Sample> {
+    let mut arguments = vec![side.to_owned(), dir.display().to_string()];
+    arguments.extend(options.iter().map(|option| (*option).to_owned()));
+    side::start(&arguments)
 }
 
 fn peer(dir: &Path, rounds: usize) -> anyhow::Result<side::Sample> {
@@ -129,11 +147,12 @@ impl Sums {
     }
 }
 
-fn per_query(governed: &Sums, bare: &Sums, duckdb: &Sums) -> String {
+fn per_query(sides: [&Sums; 4]) -> String {
     let rows = QUERIES.iter().enumerate().map(|(index, (name, _))| {
-        let ms = |sums: &Sums| sums.query(index) * 1_000.0;
-        format!("| {name} | {:.0} | {:.0} | {:.0} |", ms(governed), ms(bare), ms(duckdb))
+        let ms = sides.map(|sums| format!("{:.0}", sums.query(index) * 1_000.0));
+        format!("| {name} | {} |", ms.join(" | "))
     });
     let rows: Vec<_> = rows.collect();
-    format!("| ms | governed | bare | DuckDB |\n|---|---|---|---|\n{}", rows.join("\n"))
+    let head = "| ms | governed | same plan | no filter | DuckDB |\n|---|---|---|---|---|";
+    format!("{head}\n{}", rows.join("\n"))
 }

@@ -20,7 +20,7 @@ pub async fn run(side: Side) -> anyhow::Result<Values> {
         }
         Side::Import { dir, file, keyed } => city::import(&dir, &file, keyed).await,
         Side::Governed { dir, rounds } => query::governed(&dir, rounds).await,
-        Side::Bare { dir, rounds } => query::bare(&dir, rounds).await,
+        Side::Bare { dir, filtered, rounds } => query::bare(&dir, filtered, rounds).await,
         Side::Point { dir, reads } => query::point(&dir, reads).await,
     }
 }
