@@ -7,6 +7,8 @@ use crate::tree::Tree;
 const FLOORS: &[(&str, u8)] = &[
     ("pack", 1),
     ("store", 1),
+    // Apart from the engines: imports the pack alone, and the command line imports it.
+    ("synth", 2),
     ("catalog", 2),
     ("intake", 2),
     ("registry", 3),
@@ -22,7 +24,6 @@ const FLOORS: &[(&str, u8)] = &[
     ("city", 5),
     ("server", 6),
     ("shujin", 7),
-    ("synth", APART),
     ("bench", APART),
 ];
 const ENGINES: u8 = 4;

@@ -1,0 +1,129 @@
+//! Sensors: kinds, places, owners, periods, and what is wrong with a few of them. Readings are
+//! [`crate::stream`]'s.
+
+use std::path::Path;
+
+use chrono::{Datelike, NaiveDate};
+
+use crate::error::Result;
+use crate::num::{real, round};
+use crate::places::Places;
+use crate::plan::Plan;
+use crate::plane::Point;
+use crate::rng::{Rng, Topic};
+use crate::sheet::{Kind, Rows, Sheet, Table};
+
+pub const DEVICE: Sheet = Sheet {
+    dataset: "sensing.device",
+    columns: &[
+        ("id", Kind::Text),
+        ("kind", Kind::Text),
+        ("owner", Kind::Text),
+        ("unit", Kind::Text),
+        ("period_s", Kind::Integer),
+        ("area_code", Kind::Text),
+        ("installed_on", Kind::Date),
+        ("geometry", Kind::Point),
+    ],
+};
+
+const ROWS_PER_BATCH: usize = 64 * 1024;
+
+/// What is wrong with a sensor, from a day on. The register does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    Good,
+    /// Drops readings, hours at a time.
+    Silent,
+    /// Its readings wander off.
+    Drifting,
+    /// Sticks, jumps, or shows its full scale.
+    Faulty,
+}
+
+#[derive(Debug, Clone)]
+pub struct Sensor {
+    /// Of the facts' kinds.
+    pub kind: usize,
+    /// Within its kind, from 1.
+    pub serial: u32,
+    pub micro: usize,
+    pub at: Point,
+    pub health: Health,
+    /// How its level differs from the kind's, as a factor.
+    pub level: f64,
+    pub installed_on: i32,
+}
+
+impl Sensor {
+    pub fn id(&self, plan: &Plan) -> String {
+        format!("{}{:07}", plan.facts.sensors.kind[self.kind].prefix, self.serial)
+    }
+}
+
+/// All sensors, kind by kind, spread as people are.
+pub fn place_all(places: &Places<'_>) -> Vec<Sensor> {
+    let plan = places.plan;
+    let facts = &plan.facts.sensors;
+    let mut sensors = Vec::new();
+    for (kind_number, kind) in facts.kind.iter().enumerate() {
+        let mut rng = Rng::of(plan.seed, Topic::Sensors, kind_number as u64);
+        let total = round(real(plan.people) / kind.people_per_sensor).max(1);
+        let start = rng.unit();
+        let weight = |at: usize| real(plan.communities[at].people);
+        let mut serial = 0;
+        for (community, count) in places.spread(total, weight, start).into_iter().enumerate() {
+            for _ in 0..count {
+                serial += 1;
+                let (micro, at) = places.somewhere(community, &mut rng);
+                sensors.push(Sensor {
+                    kind: kind_number,
+                    serial,
+                    micro,
+                    at,
+                    health: health(plan, &mut rng),
+                    level: rng.log_normal(1.0, 0.12),
+                    installed_on: installed(plan, &mut rng),
+                });
+            }
+        }
+    }
+    sensors
+}
+
+fn health(plan: &Plan, rng: &mut Rng) -> Health {
+    let facts = &plan.facts.sensors;
+    let at = rng.unit();
+    match at {
+        _ if at < facts.silent_share => Health::Silent,
+        _ if at < facts.silent_share + facts.drifting_share => Health::Drifting,
+        _ if at < facts.silent_share + facts.drifting_share + facts.faulty_share => Health::Faulty,
+        _ => Health::Good,
+    }
+}
+
+fn installed(plan: &Plan, rng: &mut Rng) -> i32 {
+    let facts = &plan.facts.sensors;
+    let days = |date: NaiveDate| date.num_days_from_ce();
+    let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).map_or(0, days);
+    let first = NaiveDate::from_ymd_opt(facts.installed_from_year, 1, 1).map_or(0, days);
+    let span = usize::try_from(days(facts.installed_to) - first).unwrap_or(0);
+    let after = i32::try_from(rng.below(span + 1)).expect("days of a few years");
+    first + after - epoch
+}
+
+pub fn write_all(plan: &Plan, sensors: &[Sensor], dir: &Path) -> Result<(String, usize)> {
+    let mut table = Table::create(dir, &DEVICE)?;
+    for sensors in sensors.chunks(ROWS_PER_BATCH) {
+        let mut rows = Rows::new(&DEVICE);
+        for sensor in sensors {
+            let kind = &plan.facts.sensors.kind[sensor.kind];
+            rows.format(format_args!("{}{:07}", kind.prefix, sensor.serial));
+            rows.text(&kind.id).text(&kind.owner).text(&kind.unit);
+            rows.integer(i64::from(kind.period_s)).text(&plan.micros[sensor.micro].code);
+            rows.date(sensor.installed_on).point(&plan.plane, sensor.at);
+        }
+        table.write(&rows.finish())?;
+    }
+    Ok((DEVICE.dataset.to_owned(), table.close()?))
+}

@@ -1,0 +1,8 @@
+//! The synthetic city from outside: what its files say, held against what was published.
+
+mod areas;
+mod city;
+mod contracts;
+mod figures;
+mod network;
+mod readings;

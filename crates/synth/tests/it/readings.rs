@@ -1,0 +1,115 @@
+//! Readings: in order, repeatable, and true to what is written down about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use synth::{Reading, Stream, StreamOptions};
+
+use crate::city::{chengdu, table, texts};
+
+const PEOPLE: usize = 60_000;
+
+fn stream(from: &str, hours: f64) -> Stream {
+    let from: DateTime<Utc> = from.parse().unwrap();
+    Stream::new(chengdu(), StreamOptions { people: PEOPLE, seed: crate::city::SEED, from, hours })
+        .unwrap()
+}
+
+#[test]
+fn a_stream_repeats_and_may_begin_anywhere() {
+    let whole: Vec<Reading> = stream("2024-01-31T00:00:00Z", 6.0).collect();
+    assert!(whole.windows(2).all(|pair| pair[0].observed_at <= pair[1].observed_at));
+    let half: DateTime<Utc> = "2024-01-31T03:00:00Z".parse().unwrap();
+    let later: Vec<Reading> = stream("2024-01-31T03:00:00Z", 3.0).collect();
+    let tail: Vec<&Reading> = whole.iter().filter(|r| r.observed_at >= half).collect();
+    assert_eq!(tail.len(), later.len());
+    assert!(tail.into_iter().eq(later.iter()));
+    let known: BTreeSet<String> =
+        texts(&table("sensing.device"), "id").iter().map(|id| (*id).to_owned()).collect();
+    assert!(whole.iter().all(|reading| known.contains(&reading.device)));
+    let pairs: BTreeSet<(&str, DateTime<Utc>)> =
+        whole.iter().map(|r| (r.device.as_str(), r.observed_at)).collect();
+    assert_eq!(pairs.len(), whole.len(), "one reading of a device at a moment");
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    sum / count
+}
+
+#[test]
+fn days_and_weeks_have_their_rhythm() {
+    // Two days of the week and one of the weekend; local time is 8 hours ahead.
+    let traffic = |from: &str| -> Vec<(u32, f64)> {
+        stream(from, 24.0)
+            .filter(|reading| reading.device.starts_with("TF"))
+            .map(|r| ((r.observed_at + TimeDelta::hours(8)).hour(), r.value))
+            .collect()
+    };
+    let (wednesday, sunday) = (traffic("2024-01-30T16:00:00Z"), traffic("2024-02-03T16:00:00Z"));
+    let at = |day: &[(u32, f64)], hour| mean(day.iter().filter(|r| r.0 == hour).map(|r| r.1));
+    assert!(at(&wednesday, 17) > 2.0 * at(&wednesday, 4));
+    assert!(at(&wednesday, 17) > 1.05 * at(&sunday, 17));
+}
+
+#[test]
+fn incidents_and_faults_are_what_the_truth_says() {
+    let stream = stream("2024-01-31T00:00:00Z", 24.0);
+    let truth: Vec<serde_json::Value> = stream.truth().collect();
+    let text = |value: &serde_json::Value, key: &str| value[key].as_str().unwrap_or("").to_owned();
+    let faulty: BTreeSet<String> =
+        truth.iter().filter(|t| t["truth"] == "fault").map(|t| text(t, "device")).collect();
+    assert!(!faulty.is_empty());
+    let mut readings: BTreeMap<String, BTreeMap<DateTime<Utc>, f64>> = BTreeMap::new();
+    let mut silent = 0;
+    for reading in stream {
+        readings.entry(reading.device).or_default().insert(reading.observed_at, reading.value);
+    }
+    let mut checked = BTreeSet::new();
+    for incident in truth.iter().filter(|t| t["truth"] == "incident") {
+        let moment = |key: &str| text(incident, key).parse::<DateTime<Utc>>().unwrap();
+        let (from, to) = (moment("from"), moment("to"));
+        let factor = incident["factor"].as_f64().unwrap();
+        let height = (from + (to - from) / 5, from + (to - from) / 5 * 3);
+        // The first device stands where it happens or near.
+        for device in incident["devices"].as_array().unwrap().iter().map(|d| d.as_str().unwrap()) {
+            let Some(own) = readings.get(device).filter(|_| !faulty.contains(device)) else {
+                continue;
+            };
+            let inside = mean(own.range(height.0..height.1).map(|(_, value)| *value));
+            let far = TimeDelta::hours(12);
+            let before = own.range(..from).filter(|(at, _)| **at > from - far).map(|(_, v)| *v);
+            let after = own.range(to..).filter(|(at, _)| **at < to + far).map(|(_, v)| *v);
+            let outside = mean(before.chain(after));
+            if inside.is_nan() || outside.is_nan() {
+                continue;
+            }
+            let kind = text(incident, "incident");
+            match factor {
+                high if high > 3.0 => assert!(inside > 1.5 * outside, "{kind} {device}"),
+                low if low < 0.5 => assert!(inside < 0.9 * outside, "{kind} {device}"),
+                _ => {}
+            }
+            checked.insert(kind);
+        }
+    }
+    assert!(checked.len() >= 3, "{checked:?}");
+    // A good device loses few readings, a silent one many.
+    let silent_ones: BTreeSet<String> =
+        truth.iter().filter(|t| t["fault"] == "silent").map(|t| text(t, "device")).collect();
+    for (device, own) in &readings {
+        let due = match &device[..2] {
+            "NS" | "PP" => 1_440,
+            "TF" => 288,
+            "SM" => 144,
+            "EN" => 96,
+            _ => continue,
+        };
+        if silent_ones.contains(device) {
+            silent += usize::from(own.len() < due * 9 / 10);
+        } else {
+            assert!(own.len() > due / 2, "{device}: {} of {due}", own.len());
+        }
+    }
+    assert!(silent > 0, "some are silent");
+}
