@@ -21,6 +21,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Serve a city.
     Serve(ServeArgs),
+    /// Make a synthetic city up: a Parquet file for each dataset, to be taken in by `import`.
+    Synth(SynthArgs),
     /// Take a file into a dataset: each row is taken, unchanged or in quarantine.
     Import(ImportArgs),
     /// Ask a question in SQL, under the rules that hold for the user who asks.
@@ -136,6 +138,69 @@ pub struct ServeArgs {
     pub pack: Option<PathBuf>,
     #[command(flatten)]
     pub faces: FaceArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct SynthArgs {
+    #[command(flatten)]
+    pub city: SynthCity,
+    /// The folder that the files go to.
+    #[arg(long, required = true)]
+    pub out: Option<PathBuf>,
+    /// Work on so many threads; what comes out does not depend on it.
+    #[arg(long)]
+    pub threads: Option<usize>,
+    #[command(subcommand)]
+    pub command: Option<SynthCommand>,
+}
+
+/// Which city is made up. The same three make the same one.
+#[derive(Debug, Clone, Args)]
+pub struct SynthCity {
+    #[arg(long, default_value = "packs/chengdu")]
+    pub pack: PathBuf,
+    /// Residents, from 10 thousand to 25 million.
+    #[arg(long, default_value_t = 100_000)]
+    pub people: usize,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SynthCommand {
+    /// Play readings of that city's sensors.
+    Stream(StreamArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct StreamArgs {
+    #[command(flatten)]
+    pub city: SynthCity,
+    /// When it begins, RFC 3339 (`2024-01-31T00:00:00+08:00`).
+    #[arg(long)]
+    pub from: String,
+    /// How many hours are played.
+    #[arg(long, default_value_t = 24.0)]
+    pub hours: f64,
+    /// So many times as fast as time goes by; as fast as can be where none is given.
+    #[arg(long)]
+    pub speed: Option<f64>,
+    /// The file that readings go to; standard output where none is given.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t = StreamFormat::Csv)]
+    pub format: StreamFormat,
+    /// A file for what is true behind the readings: incidents and faults, a JSON object a line.
+    #[arg(long)]
+    pub truth: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StreamFormat {
+    Csv,
+    /// JSON lines.
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod feed;
 mod keep;
 mod sample;
 mod serve;
+mod synthesis;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Check { pack } => Ok(check(&pack)),
         Command::Demo(args) => serve::demo(args).await,
         Command::Serve(args) => serve::serve(args).await,
+        Command::Synth(args) => synthesis::synth(args),
         Command::Import(args) => feed::import(args).await,
         Command::Quarantine(command) => feed::quarantine(command).await,
         Command::Sql(args) => ask::sql(args).await,
