@@ -13,7 +13,7 @@ def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     log, http, pg = folder / "log", f"127.0.0.1:{free_port()}", free_port()
     environment = {name: value for name, value in os.environ.items() if name != "CITY_DATA"}
-    command = [SHUJIN, "demo", "--data", folder / "city", "--people", "400"]
+    command = [SHUJIN, "demo", "--data", folder / "city", "--people", "10000"]
     process = subprocess.Popen(
         [*command, "--http", http, "--pg", f"127.0.0.1:{pg}"],
         stdin=subprocess.DEVNULL,

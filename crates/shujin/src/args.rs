@@ -116,9 +116,9 @@ pub struct DemoArgs {
     pub data: DataArgs,
     #[arg(long, default_value = "packs/chengdu")]
     pub pack: PathBuf,
-    /// Residents to make up.
+    /// Residents to make up, from 10 thousand to 25 million.
     #[arg(long, default_value_t = 20_000)]
-    pub people: u32,
+    pub people: usize,
     /// The same seed makes the same city.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

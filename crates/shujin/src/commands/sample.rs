@@ -1,15 +1,14 @@
-//! The demonstration city: real files where a folder of them is given, made-up people, firms,
+//! The demonstration city: real files where a folder of them is given, a synthetic city, made-up
 //! calls and readings elsewhere, and one login for each kind of user.
 //!
-//! What is made up says so: names are of the form 居民00001, and nobody's number is real (they
-//! carry sequence numbers of days on which more people were born than live in the city). The same
-//! seed makes the same rows. Everything goes in by `import`, as a city's own files would.
+//! What is made up says so, and nobody's number is real. The same seed makes the same rows.
+//! Everything goes in by `import`, as a city's own files would.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
 use city::{City, ImportRequest, OPERATOR};
 use pack::AreaLevel;
 use registry::{NewToken, NewUser, RegistryError};
@@ -25,8 +24,7 @@ const REAL_FILES: [(&str, &str); 4] = [
     ("transit.station", "chengdu_metro_stations.csv"),
 ];
 const READING_DAYS: i64 = 30;
-const RESIDENTS_PER_FIRM: u32 = 5;
-const RESIDENTS_PER_CALL: u32 = 10;
+const RESIDENTS_PER_CALL: usize = 10;
 /// The moment that the made-up rows lead up to; fixed, so that a seed makes the same city.
 const MADE_UP_TO: &str = "2024-01-31T16:00:00Z";
 
@@ -61,12 +59,15 @@ async fn fill_from(city: &City, args: &DemoArgs, scratch: &Path) -> Result<()> {
             real.push(dataset);
         }
     }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let options = synth::Options { people: args.people, seed: args.seed, threads };
+    for (dataset, _) in synth::generate(city.pack(), scratch, options, &|_| {})? {
+        if !real.contains(&dataset.as_str()) {
+            take(city, &dataset, scratch.join(format!("{dataset}.parquet"))).await?;
+        }
+    }
     let mut maker = Maker::new(city, args.seed);
-    let mut made: Vec<(&str, String)> = vec![
-        ("people.resident", maker.residents(args.people)),
-        ("market.enterprise", maker.firms(args.people / RESIDENTS_PER_FIRM)),
-        ("casework.hotline", maker.calls(args.people / RESIDENTS_PER_CALL)),
-    ];
+    let mut made = vec![("casework.hotline", maker.calls(args.people / RESIDENTS_PER_CALL))];
     if !real.contains(&"air.pm25") {
         made.push(("air.pm25", maker.readings()));
     }
@@ -183,7 +184,7 @@ impl Maker {
     }
 
     fn phone(&mut self) -> String {
-        format!("1{}{:08}", 30 + self.below(70), self.below(100_000_000))
+        format!("100{:08}", self.below(100_000_000))
     }
 
     fn past(&mut self, days: u64) -> DateTime<Utc> {
@@ -191,71 +192,7 @@ impl Maker {
         self.until - TimeDelta::minutes(minutes)
     }
 
-    fn residents(&mut self, people: u32) -> String {
-        let first = NaiveDate::from_ymd_opt(1930, 1, 1).expect("a date");
-        let mut text = String::from(
-            "identity_number,name,sex,born_on,phone,address,area_code,household,updated_at\n",
-        );
-        for nth in 0..people {
-            let born = first + Days::new(self.below(94 * 365));
-            let male = self.below(2) == 1;
-            let community = self.community();
-            let district = community.get(..6).unwrap_or("510104");
-            // Sequence numbers from 900 up, odd for men: none of them was ever given out.
-            let sequence = 900 + self.below(50) * 2 + u64::from(male);
-            let body = format!("{district}{}{sequence}", born.format("%Y%m%d"));
-            let check = "0123456789X"
-                .chars()
-                .find(|check| pack::codes::valid_identity_number(&format!("{body}{check}")))
-                .expect("one of eleven characters completes a number");
-            let (sex, phone) = (if male { "male" } else { "female" }, self.phone());
-            let (house, updated) = (1 + self.below(400), self.past(365));
-            writeln!(
-                text,
-                "{body}{check},居民{nth:05},{sex},{born},{phone},示例路{house}号,{community},H{:06},{}",
-                nth / 3,
-                updated.format("%Y-%m-%dT%H:%M:%SZ")
-            )
-            .expect("writing to a text does not fail");
-        }
-        text
-    }
-
-    fn firms(&mut self, firms: u32) -> String {
-        let mut text = String::from(
-            "credit_code,name,legal_person,phone,address,area_code,industry,registered_capital,\
-             established_on,status,updated_at\n",
-        );
-        for nth in 0..firms {
-            let community = self.community();
-            let body = format!("91{}MA6{nth:06}", community.get(..6).unwrap_or("510104"));
-            let check = pack::codes::credit_code_check(&body).expect("the characters are allowed");
-            let (person, phone) = (self.below(99_999), self.phone());
-            let street = format!("{}000", community.get(..9).unwrap_or("510104017"));
-            let industry =
-                self.pick(&["C3974", "F5212", "I6513", "M7320", "H6210", "E4710", "R8810"]);
-            // Heavy-tailed: most firms are small, a few are very large. Cents.
-            let size = self.below(1_000) + 1;
-            let capital = 10_000_000_u64.saturating_mul(1_000_000 / (size * size) + 1) / 10;
-            let founded = (self.until
-                - TimeDelta::days(i64::try_from(30 + self.below(9_000)).unwrap_or(30)))
-            .date_naive();
-            let status =
-                self.pick(&["active", "active", "active", "active", "suspended", "cancelled"]);
-            let updated = self.past(29).format("%Y-%m-%dT%H:%M:%SZ").to_string();
-            writeln!(
-                text,
-                "{body}{check},成都示例企业{nth:05}有限公司,法人{person:05},{phone},示例大道{}号,\
-                 {street},{industry},{},{founded},{status},{updated}",
-                1 + nth % 999,
-                capital / 100
-            )
-            .expect("writing to a text does not fail");
-        }
-        text
-    }
-
-    fn calls(&mut self, calls: u32) -> String {
+    fn calls(&mut self, calls: usize) -> String {
         const KINDS: [&str; 8] = [
             "噪声扰民",
             "占道停车",
