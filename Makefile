@@ -11,7 +11,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where the demo keeps its city; delete the folder to start anew.
 DATA ?= city-data
 
-.PHONY: help setup build demo test tidy test-rust test-whole bench fuzz fmt fmt-check lint
+.PHONY: help setup web build demo test tidy test-web test-rust test-whole test-browser bench fuzz fmt fmt-check lint
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,7 +19,10 @@ help: ## what can be made
 setup: ## install what the tests need, saying what
 	scripts/setup build test
 
-build: ## the shujin program, with the profile that the tests use
+web: ## the web UI, which the program carries inside
+	scripts/web
+
+build: web ## the shujin program, with the profile that the tests use
 	scripts/setup build
 	$(CARGO) build -p shujin --locked
 
@@ -28,11 +31,15 @@ build: ## the shujin program, with the profile that the tests use
 demo: build ## make a demonstration city and serve it
 	"$(TARGET)/debug/shujin" demo --data "$(DATA)"
 
-test: tidy test-rust test-whole ## everything that must hold
+test: tidy test-web test-rust test-whole test-browser ## everything that must hold
 
 tidy: ## the shape of the source tree
 	scripts/setup build
 	$(CARGO) test --locked -p tests --test tidy
+
+test-web: ## the web UI's layout, types and units
+	scripts/web
+	cd web && npm run --silent lint && npm run --silent check && npm test
 
 test-rust: ## unit and integration tests of every crate
 	scripts/setup build test
@@ -40,8 +47,15 @@ test-rust: ## unit and integration tests of every crate
 
 test-whole: ## the program as its users meet it: command line, psql, Python, HTTP
 	scripts/setup build test
+	scripts/web
 	$(CARGO) build -p shujin --locked
 	SHUJIN="$(TARGET)/debug/shujin" "$(TARGET)/venv/bin/python" -m pytest tests/whole
+
+test-browser: ## the web UI in a browser, as its users walk through it
+	scripts/setup build test browser
+	scripts/web
+	$(CARGO) build -p shujin --locked
+	SHUJIN="$(TARGET)/debug/shujin" "$(TARGET)/venv/bin/python" -m pytest tests/browser
 
 bench: ## the headline figures beside their peers; a release build comes first
 	scripts/setup build test

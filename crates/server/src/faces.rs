@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::backend::Backend;
 use crate::fault::Fault;
-use crate::http::{self, Http};
+use crate::http::{self, Http, Ui};
 use crate::pg;
 use crate::tls::{PgTls, TlsError, load};
 
@@ -49,6 +49,7 @@ impl Faces {
         pg: SocketAddr,
         tls: PgTls,
         http_behind_proxy: bool,
+        ui: Arc<dyn Ui>,
     ) -> Result<Self, FacesError> {
         if !http.ip().is_loopback() && !http_behind_proxy {
             return Err(FacesError::ClearHttp { address: http });
@@ -57,7 +58,8 @@ impl Faces {
         let pg_listener = listen(pg).await?;
         let http_listener = listen(http).await?;
         let (http, pg) = (address(&http_listener, http), address(&pg_listener, pg));
-        let state = Http::new(city.clone(), format!("http://{http}")).map_err(FacesError::Http)?;
+        let state =
+            Http::new(city.clone(), format!("http://{http}"), ui).map_err(FacesError::Http)?;
         let (stop, stopped) = watch::channel(false);
         let backend: Arc<dyn Backend> = city;
         let tasks = vec![

@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod output;
 mod remote;
+mod ui;
 mod upload;
 
 use std::process::ExitCode;

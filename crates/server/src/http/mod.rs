@@ -18,6 +18,7 @@ mod scenarios;
 mod sharing;
 mod sql;
 mod steward;
+mod ui;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use futures::FutureExt;
 use tokio::sync::Semaphore;
 
 pub use self::listen::serve;
+pub use self::ui::{NoUi, Ui, UiFile};
 
 use self::input::Who;
 use crate::backend::Backend;
@@ -53,6 +55,7 @@ pub struct Http {
     places: Semaphore,
     uploads: Semaphore,
     counters: Counters,
+    ui: Arc<dyn Ui>,
 }
 
 /// Figures for `/metrics`.
@@ -64,7 +67,7 @@ struct Counters {
 }
 
 impl Http {
-    pub fn new(city: Arc<City>, base_url: String) -> Result<Arc<Self>, Fault> {
+    pub fn new(city: Arc<City>, base_url: String, ui: Arc<dyn Ui>) -> Result<Arc<Self>, Fault> {
         let pack = city.pack().clone();
         let owner = |id: &str| {
             let found = pack.organisations.iter().find(|organisation| organisation.id == id);
@@ -75,7 +78,7 @@ impl Http {
         let places = Semaphore::new(HTTP_REQUESTS_MAX);
         let uploads = Semaphore::new(feed::UPLOADS_MAX);
         let counters = Counters::default();
-        Ok(Arc::new(Self { city, backend, search, base_url, places, uploads, counters }))
+        Ok(Arc::new(Self { city, backend, search, base_url, places, uploads, counters, ui }))
     }
 }
 
@@ -114,7 +117,7 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/readyz", get(ready))
         .route("/api/openapi.json", get(openapi::serve))
         .nest("/api", api)
-        .fallback(nothing_here)
+        .fallback(ui::serve)
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
         .layer(from_fn_with_state(http.clone(), guard))
         .with_state(http)

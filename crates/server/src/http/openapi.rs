@@ -2,8 +2,9 @@
 //! `docs/openapi.json`, and a test holds the two together.
 
 use axum::Json;
-use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
@@ -54,7 +55,7 @@ use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
         (name = "scenarios", description = "The same questions under other rows"),
         (name = "steward", description = "Quarantine and audit"),
     ),
-    modifiers(&Token),
+    modifiers(&Token, &Problems),
 )]
 struct Api;
 
@@ -66,6 +67,45 @@ impl Modify for Token {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(scheme));
     }
+}
+
+/// What any request may meet beside what its handler says: a refusal for which the sender can do
+/// something, or a server that has no time.
+const PROBLEMS: [(&str, &str); 3] = [
+    ("4XX", "Refused, with the reason"),
+    ("503", "Too much at once: ask again"),
+    ("504", "It took too long"),
+];
+
+struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, document: &mut Document) {
+        for operation in document.paths.paths.values_mut().flat_map(operations) {
+            let said = &mut operation.responses.responses;
+            for (status, response) in said.iter_mut() {
+                if let (true, RefOr::T(response)) = (status.starts_with(['4', '5']), response) {
+                    say_problem(response);
+                }
+            }
+            for (status, description) in PROBLEMS {
+                let mut response = ResponseBuilder::new().description(description).build();
+                say_problem(&mut response);
+                said.entry(status.to_owned()).or_insert(RefOr::T(response));
+            }
+        }
+    }
+}
+
+fn say_problem(response: &mut Response) {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    response.content.clear();
+    response.content.insert("application/problem+json".to_owned(), content);
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+    methods.into_iter().filter_map(Option::as_mut)
 }
 
 /// The description, as served and as checked in.

@@ -75,7 +75,9 @@ async fn town() -> Town {
         user: "steward".to_owned(),
     };
     city.import(request, &|_| {}).await.unwrap();
-    let http = Http::new(city.clone(), "https://data.example".to_owned()).unwrap();
+    let http =
+        Http::new(city.clone(), "https://data.example".to_owned(), Arc::new(server::http::NoUi))
+            .unwrap();
     Town { router: router(http), city, _dir: dir, tokens }
 }
 

@@ -10,6 +10,7 @@ use server::{Faces, PgTls};
 
 use super::{open_options, sample};
 use crate::args::{DemoArgs, FaceArgs, ServeArgs};
+use crate::ui::EmbeddedUi;
 
 pub async fn serve(args: ServeArgs) -> Result<ExitCode> {
     let options = open_options(&args.data);
@@ -76,7 +77,15 @@ async fn run(
         _ => PgTls::Off,
     };
     let city = Arc::new(city);
-    let faces = Faces::start(city.clone(), args.http, args.pg, tls, args.http_behind_proxy).await?;
+    let faces = Faces::start(
+        city.clone(),
+        args.http,
+        args.pg,
+        tls,
+        args.http_behind_proxy,
+        Arc::new(EmbeddedUi),
+    )
+    .await?;
     ready(faces.http_addr(), faces.pg_addr());
     stop_signal().await?;
     faces.stop().await;
