@@ -11,7 +11,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where the demo keeps its city; delete the folder to start anew.
 DATA ?= city-data
 
-.PHONY: help setup web build demo test tidy test-web test-rust test-whole test-browser bench fuzz fmt fmt-check lint
+.PHONY: help setup web build demo test tidy test-web test-rust test-whole bench fuzz fmt fmt-check lint
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,7 +31,7 @@ build: web ## the shujin program, with the profile that the tests use
 demo: build ## make a demonstration city and serve it
 	"$(TARGET)/debug/shujin" demo --data "$(DATA)"
 
-test: tidy test-web test-rust test-whole test-browser ## everything that must hold
+test: tidy test-web test-rust test-whole ## everything that must hold
 
 tidy: ## the shape of the source tree
 	scripts/setup build
@@ -45,17 +45,11 @@ test-rust: ## unit and integration tests of every crate
 	scripts/setup build test
 	$(CARGO) test --workspace --lib --bins --tests --locked
 
-test-whole: ## the program as its users meet it: command line, psql, Python, HTTP
-	scripts/setup build test
-	scripts/web
-	$(CARGO) build -p shujin --locked
-	SHUJIN="$(TARGET)/debug/shujin" "$(TARGET)/venv/bin/python" -m pytest tests/whole
-
-test-browser: ## the web UI in a browser, as its users walk through it
+test-whole: ## the program as its users meet it: command line, psql, Python, HTTP, the web UI
 	scripts/setup build test browser
 	scripts/web
 	$(CARGO) build -p shujin --locked
-	SHUJIN="$(TARGET)/debug/shujin" "$(TARGET)/venv/bin/python" -m pytest tests/browser
+	SHUJIN="$(TARGET)/debug/shujin" "$(TARGET)/venv/bin/python" -m pytest tests/whole
 
 bench: ## the headline figures beside their peers; a release build comes first
 	scripts/setup build test
