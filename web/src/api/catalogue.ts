@@ -36,8 +36,9 @@ export interface Field {
   level: number;
   pii: string;
   required: boolean;
-  codes: { code: string; title: Text }[] | [string, Text][];
-  seen: { as: string; mask?: string } | null;
+  codes: string[];
+  /** How the reader sees it: `plain`, `masked` with a mask, `nothing`. */
+  seen: { as: 'plain' | 'masked' | 'nothing'; mask?: string };
 }
 
 export interface RuleResult {
@@ -121,7 +122,7 @@ export interface ListQuery {
 
 export const datasets = (query: ListQuery, signal?: AbortSignal): Promise<DatasetList> =>
   get('/api/datasets', { query: { ...query }, signal });
-export const dataset = <T>(id: string, signal?: AbortSignal): Promise<T> =>
+export const dataset = (id: string, signal?: AbortSignal): Promise<DatasetPage> =>
   get(`/api/datasets/${part(id)}`, { signal });
 export const qualityRuns = (id: string, signal?: AbortSignal): Promise<{ runs: QualityRun[] }> =>
   get(`/api/datasets/${part(id)}/quality`, { signal });
@@ -140,3 +141,82 @@ export const revokeGrant = (id: string, reason: string): Promise<void> =>
   post(`/api/sharing-requests/${part(id)}/revoke`, { reason });
 export const withdrawRequest = (id: string): Promise<void> =>
   post(`/api/sharing-requests/${part(id)}/withdraw`);
+
+export interface DatasetPage {
+  id: string;
+  resource: {
+    name: Text;
+    provider: { id: string; name: Text };
+    summary: Text;
+    sharing_attribute: DatasetItem['sharing'];
+    items: string[];
+    identifier: string;
+    formats: string[];
+    category: string;
+    keywords: string[];
+    open: boolean;
+    update_period_minutes: number | null;
+    published: string;
+    related: string[];
+  };
+  kind: string;
+  accountable: string;
+  source_system: string;
+  readable: boolean;
+  owner: boolean;
+  fields: Field[];
+  key: string[];
+  time: string | null;
+  geometry: string | null;
+  retention_days: number | null;
+  sharing: {
+    attribute: DatasetItem['sharing'];
+    legal_ground: Text;
+    conditions: Text;
+    can_be_requested: boolean;
+  };
+  freshness: {
+    state: 'fresh' | 'late' | 'never' | 'unlimited';
+    age_minutes?: number | null;
+    late_minutes?: number | null;
+  };
+  statistics: {
+    rows: number | null;
+    oldest: string | null;
+    newest: string | null;
+    computed_at: string;
+    fields: Record<string, FieldStatistics>;
+  } | null;
+  quality: QualityRun | null;
+  grants: {
+    id: string;
+    organisation: string;
+    purpose: string;
+    fields: string[] | null;
+    row_filter: string | null;
+    masks: Record<string, string>;
+    expires: string | null;
+  }[];
+  usage: {
+    queries: number;
+    principals: number;
+    last_used: string | null;
+    since: string;
+    by_field: Counted[];
+    by_organisation: Counted[];
+    by_surface: Counted[];
+  } | null;
+}
+
+export interface FieldStatistics {
+  null_share: number | null;
+  distinct: number | null;
+  distinct_share?: number | null;
+  min?: string | number | null;
+  max?: string | number | null;
+}
+
+export interface Counted {
+  by: string;
+  queries: number;
+}
