@@ -1,4 +1,6 @@
 // The catalogue: what datasets there are, what one of them is, and who may have it.
+import { shallowRef } from 'vue';
+import { text } from '@/i18n';
 import { get, part, post } from './client';
 import type { Text } from './types';
 
@@ -219,4 +221,22 @@ export interface FieldStatistics {
 export interface Counted {
   by: string;
   queries: number;
+}
+
+const known = shallowRef<ReadonlyMap<string, Text>>(new Map());
+let asked: Promise<void> | null = null;
+
+async function loadTitles(): Promise<void> {
+  try {
+    const { datasets: all } = await datasets({ limit: 200 });
+    known.value = new Map(all.map((one) => [one.id, one.title]));
+  } catch {
+    asked = null;
+  }
+}
+
+/** Titles of datasets, asked for once; ids where there is none. */
+export function useTitles(): (id: string) => string {
+  asked ??= loadTitles();
+  return (id) => text(known.value.get(id)) || id;
 }

@@ -7,7 +7,12 @@ export interface Answer {
   columns: Column[];
   rows: Row[];
   row_count: number;
+  /** There is more: the rest was not taken. */
+  cut?: boolean;
 }
+
+/** More than this of an answer a browser does not take; CSV brings all of it. */
+const ANSWER_CHARS_MAX = 24 * 1024 * 1024;
 
 export interface Question {
   sql: string;
@@ -15,9 +20,49 @@ export interface Question {
   scenario?: string | null;
 }
 
+async function textUpTo(response: Response, charsMax: number): Promise<[string, boolean]> {
+  const reader = response.body?.getReader();
+  if (!reader) return [await response.text(), false];
+  const decoder = new TextDecoder();
+  let text = '';
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return [text + decoder.decode(), false];
+    text += decoder.decode(value, { stream: true });
+    if (text.length > charsMax) {
+      await reader.cancel();
+      return [text, true];
+    }
+  }
+}
+
+/** What of an answer came before it was cut: up to the last whole row. */
+export function closeCut(text: string): Answer {
+  const ROWS_TRIED = 8;
+  let end = text.length;
+  for (let tried = 0; tried < ROWS_TRIED; tried++) {
+    end = text.lastIndexOf('},{', end - 1);
+    if (end < 0) break;
+    try {
+      const answer = JSON.parse(`${text.slice(0, end + 1)}],"row_count":0}`) as Answer;
+      return { ...answer, row_count: answer.rows.length, cut: true };
+    } catch {
+      // The mark stood inside a value; the one before it will do.
+    }
+  }
+  throw new Problem({ code: 'too_large', status: 413, title: 'one row is too large to be shown' });
+}
+
 /** Runs a statement. An answer that broke off after its first rows is thrown like any other. */
-export async function query(question: Question, signal?: AbortSignal): Promise<Answer> {
-  const answer = await post<Answer & { error?: ProblemBody }>('/api/sql', question, { signal });
+export async function query(
+  question: Question,
+  signal?: AbortSignal,
+  charsMax: number = ANSWER_CHARS_MAX,
+): Promise<Answer> {
+  const response = await send('POST', '/api/sql', { body: question, signal });
+  const [text, cut] = await textUpTo(response, charsMax);
+  if (cut) return closeCut(text);
+  const answer = JSON.parse(text) as Answer & { error?: ProblemBody };
   if (answer.error) throw new Problem(answer.error);
   return answer;
 }

@@ -27,10 +27,10 @@ export interface FlowEdge {
   how: string;
 }
 
-export const BOX_WIDTH = 250;
+export const BOX_WIDTH = 220;
 export const ROW_HEIGHT = 26;
 export const HEAD_HEIGHT = 46;
-const COLUMN_GAP = 130;
+const COLUMN_GAP = 84;
 const BOX_GAP = 22;
 const MARGIN = 8;
 

@@ -9,6 +9,8 @@ import { text } from '@/i18n';
 export interface Statement {
   id: string;
   title: string;
+  /** The board it is on. */
+  place?: string;
   kind: 'board' | 'query';
   sql: string;
 }
@@ -32,8 +34,8 @@ export async function statementsOn(dataset: string, signal: AbortSignal): Promis
     const full = await board(item.id, null, signal).catch(() => null);
     const tiles = full?.tiles.filter((tile) => tile.sources.some((one) => one.dataset === dataset));
     return (tiles ?? []).map((tile): Statement => {
-      const title = `${text(item.title)} · ${text(tile.title)}`;
-      return { id: `${item.id}/${tile.id}`, title, kind: 'board', sql: tile.sql };
+      const titles = { title: text(tile.title), place: text(item.title) };
+      return { id: `${item.id}/${tile.id}`, ...titles, kind: 'board', sql: tile.sql };
     });
   });
   const queries = saved.items.map(({ id, title, sql }): Statement => {
@@ -110,7 +112,8 @@ export function flowOf(
     const rows = found.columns
       .filter((column) => column.from.some((source) => source.dataset === page.id))
       .map(({ name }) => ({ id: name, label: name }));
-    const note = words[statement.kind];
+    const kind = words[statement.kind];
+    const note = statement.place ? `${kind} · ${statement.place}` : kind;
     boxes.push({ id: statement.id, title: statement.title, note, column: 2, rows });
     for (const column of found.columns) {
       for (const source of column.from) {
