@@ -1,12 +1,14 @@
 // Words: English says all that Chinese says, every key that the source uses is there, and no key is
 // there that nothing uses.
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { i18n, type Words } from '@/i18n';
 
-const SOURCE = 'src';
 const pages = import.meta.glob('../src/**/words.ts', { eager: true });
+const files = import.meta.glob<string>('../src/**/*.{vue,ts}', {
+  eager: true,
+  query: '?raw',
+  import: 'default',
+});
 
 function keys(words: Words, before = ''): string[] {
   return Object.entries(words).flatMap(([key, value]) => {
@@ -30,9 +32,8 @@ const all = keys(zh);
 function used(): { whole: Set<string>; begun: Set<string> } {
   const whole = new Set<string>();
   const begun = new Set<string>();
-  for (const entry of readdirSync(SOURCE, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !/\.(vue|ts)$/.test(entry.name) || entry.name === 'words.ts') continue;
-    const text = readFileSync(join(entry.parentPath, entry.name), 'utf8');
+  for (const [path, text] of Object.entries(files)) {
+    if (path.endsWith('/words.ts')) continue;
     for (const match of text.matchAll(/\bt\(\s*'([\w.]+)'/g)) whole.add(match[1] ?? '');
     for (const match of text.matchAll(/`([\w]+(?:\.[\w]+)*\.)\$\{/g)) begun.add(match[1] ?? '');
     // A choice of two keys: t(yes ? 'a.b' : 'a.c').
@@ -77,6 +78,42 @@ describe('words', () => {
       return !whole.has(key) && ![...begun].some((begin) => key.startsWith(begin));
     });
     expect(idle).toEqual([]);
+  });
+});
+
+describe('words of a page', () => {
+  // Words come with the chunk of their page: used elsewhere, they may not be there yet.
+  const homes = new Map<string, string>();
+  for (const [path, text] of Object.entries(files)) {
+    if (!path.endsWith('/words.ts')) continue;
+    const folder = path.replace('words.ts', '');
+    for (const match of text.matchAll(/addWords\(\s*'(\w+)'/g)) homes.set(match[1] ?? '', folder);
+  }
+
+  it('are used in its folder alone', () => {
+    const strays: string[] = [];
+    for (const [path, text] of Object.entries(files)) {
+      if (path.endsWith('/words.ts')) continue;
+      for (const match of text.matchAll(/\bt\(\s*['`](\w+)\./g)) {
+        const home = homes.get(match[1] ?? '');
+        if (home && !home.startsWith('../src/app/') && !path.startsWith(home)) {
+          strays.push(`${path}: ${match[1]}`);
+        }
+      }
+    }
+    expect(strays).toEqual([]);
+  });
+
+  it('are imported by what the router loads', () => {
+    const roots = Object.keys(files).filter((path) => /pages\/\w+\/routes\.ts$/.test(path));
+    for (const root of roots) {
+      const folder = root.replace('routes.ts', '');
+      const text = files[root] ?? '';
+      for (const match of text.matchAll(/import\('\.\/([\w/]+\.vue)'\)/g)) {
+        const page = files[`${folder}${match[1]}`] ?? '';
+        expect(page, `${folder}${match[1]}`).toContain("import './words'");
+      }
+    }
   });
 });
 

@@ -312,7 +312,7 @@ addWords(
 );
 
 addWords(
-  'flow',
+  'uses',
   {
     title: '血缘图',
     source: '来源系统',
@@ -322,11 +322,6 @@ addWords(
     query: '已存查询',
     none: '您可见的看板和已存查询都没有用到它',
     tracing: '正在追溯 {done} / {all}',
-    hint: '选中一个字段，看它流向哪里。',
-    asTable: '以表格列出',
-    from: '来自',
-    to: '去向',
-    by: '方式',
     partly: '{count} 条语句无法追溯',
   },
   {
@@ -338,11 +333,6 @@ addWords(
     query: 'Saved query',
     none: 'No board or saved query that you can see uses it',
     tracing: 'Tracing {done} of {all}',
-    hint: 'Choose a field to see where it goes.',
-    asTable: 'As a table',
-    from: 'From',
-    to: 'To',
-    by: 'How',
     partly: '{count} statements could not be traced',
   },
 );

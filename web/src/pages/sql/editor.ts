@@ -79,7 +79,7 @@ const colours = HighlightStyle.define([
   { tag: [tags.string, tags.special(tags.string)], color: 'var(--ok)' },
   { tag: tags.number, color: 'var(--warn)' },
   { tag: [tags.comment], color: 'var(--text-soft)', fontStyle: 'italic' },
-  { tag: [tags.typeName, tags.bool, tags.null], color: 'var(--bad)' },
+  { tag: [tags.typeName, tags.bool, tags.null], color: 'var(--series-3)' },
 ]);
 
 function language(tables: readonly TableInfo[]): Extension {
