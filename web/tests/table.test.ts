@@ -20,7 +20,7 @@ describe('a table', () => {
 
   it('knows that Chinese is wide', () => {
     expect(displayWidth('成都ab')).toBe(6);
-    expect(charsOf({ key: 'a', title: '名' }, [{ a: '很长很长很长很长' }])).toBe(18);
+    expect(charsOf({ key: 'a', title: '名' }, [{ a: '很长很长很长很长' }])).toBe(20);
   });
 
   it('is walked with the keyboard', async () => {

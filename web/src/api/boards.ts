@@ -13,21 +13,31 @@ export type TileKind = 'number' | 'line' | 'bar' | 'table';
 export interface Tile {
   id: string;
   title: Text;
+  /** What the figure means and what to do about it. */
+  note?: Text;
   kind: TileKind;
   unit?: string | Text | null;
+  /** Quarters of the board's width. */
   width?: number;
+  /** Whether it can be asked about one area. */
+  by_area?: boolean;
   sql: string;
   columns: Column[];
   rows: Row[];
+  /** There were more rows. */
+  cut?: boolean;
   sources: Source[];
   target?: number | null;
   floor?: number | null;
+  /** Which way is good. */
+  better?: 'higher' | 'lower' | null;
   error?: string | { code: string; title: string; correlation_id?: string } | null;
 }
 
 export interface BoardItem {
   id: string;
   title: Text;
+  description?: Text;
   roles: string[];
   home_for: string[];
 }
@@ -35,6 +45,7 @@ export interface BoardItem {
 export interface Board {
   id: string;
   title: Text;
+  description?: Text;
   tiles: Tile[];
 }
 

@@ -18,5 +18,8 @@ export interface Column {
   name: string;
   title?: Text;
   unit?: string | null;
+  unit_title?: Text | null;
   type?: string;
+  /** What coded values are called. */
+  labels?: Record<string, Text>;
 }

@@ -21,6 +21,7 @@ export interface Sort {
 const CHARS_MIN = 7;
 const CHARS_MAX = 34;
 const ROWS_LOOKED_AT = 60;
+const PADDING_CHARS = 4;
 
 /** Chinese characters are twice as wide as letters. */
 export function displayWidth(text: string): number {
@@ -46,7 +47,7 @@ export function charsOf(column: TableColumn, rows: readonly Row[]): number {
   if (column.chars) return column.chars;
   const heading = displayWidth(column.title) + (column.unit ? column.unit.length + 2 : 0) + 3;
   const cells = rows.slice(0, ROWS_LOOKED_AT).map((row) => displayWidth(cellText(column, row)));
-  return Math.min(CHARS_MAX, Math.max(CHARS_MIN, heading, ...cells) + 2);
+  return Math.min(CHARS_MAX, Math.max(CHARS_MIN, heading, ...cells) + PADDING_CHARS);
 }
 
 const collator = new Intl.Collator('zh-CN', { numeric: true });

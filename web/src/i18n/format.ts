@@ -1,6 +1,7 @@
 // Numbers, times and units as people read them, in the city's time zone.
 import { ref } from 'vue';
-import { language } from '.';
+import type { Text } from '@/api/types';
+import { language, text } from '.';
 
 const zone = ref('Asia/Shanghai');
 
@@ -70,6 +71,7 @@ export function ago(value: string | number | Date, now: number = Date.now()): st
 
 const UNITS: Record<string, [string, string]> = {
   '1': ['', ''],
+  '%': ['%', '%'],
   'ug/m3': ['μg/m³', 'μg/m³'],
   'mg/m3': ['mg/m³', 'mg/m³'],
   Cel: ['℃', '°C'],
@@ -92,4 +94,10 @@ export function unit(code: string | null | undefined): string {
   if (!code) return '';
   const known = UNITS[code];
   return known ? known[language.value === 'zh' ? 0 : 1] : code;
+}
+
+/** A column's unit: its sign where there is a known one, else its name. */
+export function unitOf(column: { unit?: string | null; unit_title?: Text | null }): string {
+  if (column.unit && UNITS[column.unit]) return unit(column.unit);
+  return text(column.unit_title) || unit(column.unit);
 }

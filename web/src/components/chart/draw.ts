@@ -14,6 +14,7 @@ import { SVGRenderer } from 'echarts/renderers';
 import { token } from '@/app/theme';
 import { compact, cityZone, moment, number } from '@/i18n/format';
 import { language } from '@/i18n';
+import { displayWidth } from '../table';
 import type { ChartSpec } from './spec';
 
 use([
@@ -39,6 +40,8 @@ const DASHES = ['solid', 'dashed', 'dotted', [8, 3, 2, 3], [2, 6], [12, 4]] as c
 const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond', 'pin', 'arrow'] as const;
 const POINTS_WITH_SYMBOLS_MAX = 40;
 const HOUR_MS = 3_600_000;
+const BARS_STANDING_MAX = 12;
+const LETTERS_STANDING_MAX = 56;
 
 function timeLabel(text: string, span: number): string {
   const at = moment(text);
@@ -104,7 +107,9 @@ function options(spec: ChartSpec, words: Marks): Record<string, unknown> {
   const shown = spec.time ? spec.labels.map((text) => timeLabel(text, span)) : spec.labels;
   const scatter = spec.kind === 'scatter';
   // Long names of many bars are read more easily lying down.
-  const lying = spec.kind === 'bar' && !spec.time && spec.labels.length > 8;
+  const letters = spec.labels.reduce((sum, label) => sum + displayWidth(label) + 2, 0);
+  const named = spec.kind === 'bar' && !spec.time && spec.labels.some((text) => !Number(text));
+  const lying = named && (spec.labels.length > BARS_STANDING_MAX || letters > LETTERS_STANDING_MAX);
   const category = {
     type: scatter ? 'value' : 'category',
     ...(scatter ? { scale: true } : { data: shown }),

@@ -79,7 +79,12 @@ const figure = (value: Cell | undefined): number | null => {
 
 const label = (value: Cell | undefined): string => (value == null ? '—' : String(value));
 
-function pivot(choice: Choice, labels: string[], rows: readonly Row[]): Series[] {
+function pivot(
+  choice: Choice,
+  labels: string[],
+  rows: readonly Row[],
+  nameOf: (value: Cell | undefined) => string,
+): Series[] {
   const by = choice.by ?? '';
   const y = choice.y[0] ?? '';
   const place = new Map(labels.map((text, at) => [text, at]));
@@ -91,8 +96,10 @@ function pivot(choice: Choice, labels: string[], rows: readonly Row[]): Series[]
     values[place.get(label(row[choice.x ?? ''])) ?? 0] = figure(row[y]);
     series.set(name, values);
   }
-  return [...series].map(([name, values]) => ({ name, values }));
+  return [...series].map(([name, values]) => ({ name: nameOf(name), values }));
 }
+
+const plain = (_column: Column, value: Cell | undefined): string => label(value);
 
 /** What to draw. Along an axis of time the rows are put in order. */
 export function specOf(
@@ -100,13 +107,16 @@ export function specOf(
   columns: readonly Column[],
   rows: readonly Row[],
   titleOf: (column: Column) => string = (column) => column.name,
+  nameOf: (column: Column, value: Cell | undefined) => string = plain,
 ): ChartSpec {
   const x = columns.find((column) => column.name === choice.x);
   const time = x !== undefined && choice.kind !== 'scatter' && isTime(x, rows);
   const at = (row: Row): number => moment(label(row[choice.x ?? ''])).getTime();
   const ordered = time ? [...rows].sort((a, b) => at(a) - at(b)) : rows;
   const all = ordered.map((row, place) => (x ? label(row[x.name]) : String(place + 1)));
-  const named = (name: string): string => {
+  const named = (labels: string[]): string[] =>
+    x?.labels ? labels.map((value) => nameOf(x, value)) : labels;
+  const seriesName = (name: string): string => {
     const column = columns.find((one) => one.name === name);
     return column ? titleOf(column) : name;
   };
@@ -114,11 +124,15 @@ export function specOf(
   const base = { kind: choice.kind, time, ...(unit ? { unit } : {}) };
   if (choice.by) {
     const labels = [...new Set(all)];
-    return { ...base, labels, series: pivot(choice, labels, ordered) };
+    const by = columns.find((column) => column.name === choice.by);
+    const series = pivot(choice, labels, ordered, (value) =>
+      by ? nameOf(by, value) : label(value),
+    );
+    return { ...base, labels: named(labels), series };
   }
   const series = choice.y.map((name) => ({
-    name: named(name),
+    name: seriesName(name),
     values: ordered.map((row) => figure(row[name])),
   }));
-  return { ...base, labels: all, series };
+  return { ...base, labels: named(all), series };
 }
