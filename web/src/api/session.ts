@@ -5,7 +5,7 @@ import type { List, Text } from './types';
 export interface AreaRef {
   code: string;
   name: Text;
-  level: string;
+  level?: string | null;
 }
 
 export interface Me {
@@ -16,8 +16,10 @@ export interface Me {
   permissions: string[];
   areas: AreaRef[];
   second_factor: boolean;
+  /** A role asks for a second factor: all else is refused until there is one. */
+  must_enrol?: boolean;
   csrf: string;
-  expires_at: string;
+  expires_at: string | null;
 }
 
 export interface DemoLogin {
@@ -38,7 +40,8 @@ export interface Token {
   id: string;
   user: string;
   label: string;
-  scope: string[] | string | null;
+  /** Permissions; null is all that its user has. */
+  scope: string[] | null;
   created_at: string;
   expires_at: string;
   revoked_at: string | null;
@@ -47,6 +50,18 @@ export interface Token {
 export interface Secret {
   secret: string;
   uri: string;
+}
+
+export interface OpenSession {
+  id: string;
+  user: string;
+  method: string;
+  address: string;
+  agent: string;
+  created_at: string;
+  seen_at: string;
+  expires_at: string;
+  current: boolean;
 }
 
 export const signInOptions = (): Promise<SignIn> => get('/api/sign-in');
@@ -77,6 +92,13 @@ export const changePassword = (old: string, fresh: string): Promise<void> =>
   post('/api/session/password', { old, new: fresh });
 
 export const tokens = (): Promise<List<Token>> => get('/api/tokens');
-export const makeToken = (label: string, days: number): Promise<Token & { token: string }> =>
-  post('/api/tokens', { label, days });
+export const makeToken = (
+  label: string,
+  days: number,
+  scope: string[] | null,
+): Promise<Token & { token: string }> =>
+  post('/api/tokens', { label, days, ...(scope ? { scope } : {}) });
 export const revokeToken = (id: string): Promise<void> => remove(`/api/tokens/${part(id)}`);
+
+export const mySessions = (): Promise<List<OpenSession>> => get('/api/sessions');
+export const endSession = (id: string): Promise<void> => remove(`/api/sessions/${part(id)}`);

@@ -8,7 +8,7 @@ import {
 import { text } from '@/i18n';
 import type { PageRoute } from './page';
 import { carry, startScope } from './scope';
-import { ensureSession, signedIn, whenSessionEnds } from './session';
+import { ensureSession, mustEnrol, signedIn, whenSessionEnds } from './session';
 
 const found = import.meta.glob<{ routes: PageRoute[] }>('../pages/*/routes.ts', { eager: true });
 
@@ -37,7 +37,7 @@ export function safeTarget(to: unknown): string {
 async function admit(to: RouteLocationNormalized): Promise<true | RouteLocationRaw> {
   const inside = await ensureSession();
   if (to.meta.open) return to.name === 'sign-in' && inside ? safeTarget(to.query.to) : true;
-  if (inside) return true;
+  if (inside) return mustEnrol.value && to.name !== 'account' ? { name: 'account' } : true;
   return { name: 'sign-in', query: to.fullPath === '/' ? {} : { to: to.fullPath } };
 }
 

@@ -31,8 +31,11 @@ function enter(who: api.Me): void {
   current.value = who;
   failure.value = null;
   asked.value = true;
-  openEvents();
+  if (!who.must_enrol) openEvents();
 }
+
+/** Whether a second factor has to be enrolled before anything else. */
+export const mustEnrol = computed(() => current.value?.must_enrol === true);
 
 function leave(): void {
   current.value = null;
