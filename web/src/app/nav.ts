@@ -1,0 +1,16 @@
+// The left navigation: what of the pages the one signed in may open, in groups.
+import { computed } from 'vue';
+import type { NavGroup, PageRoute } from './page';
+import { pages } from './router';
+import { may } from './session';
+
+export const GROUPS: readonly NavGroup[] = ['work', 'data', 'system'];
+
+export const navigation = computed(() =>
+  GROUPS.map((group) => ({
+    group,
+    pages: pages
+      .filter((page: PageRoute) => page.meta.nav?.group === group && may(page.meta.permission))
+      .sort((a, b) => (a.meta.nav?.order ?? 0) - (b.meta.nav?.order ?? 0)),
+  })).filter(({ pages: inside }) => inside.length > 0),
+);
