@@ -3,9 +3,12 @@
 import os
 import re
 import subprocess
+import time
 
 import pytest
 from conftest import ROOT, SHUJIN, free_port, import_file, shujin, started
+
+READING_SECONDS_MAX = 60
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,19 @@ def test_its_logins_see_different_things(demo):
     )
     assert "does not exist, or you have no access" in refusal
     assert int(ask(server, "health", "SELECT count(*) FROM air.pm25")) > 0
+
+
+def test_its_sensors_tell_what_they_see_now(demo):
+    server, _ = demo
+    late = "SELECT count(*) FROM sensing.reading WHERE observed_at > now() - interval '5 minutes'"
+    until = time.monotonic() + READING_SECONDS_MAX
+    while not int(ask(server, "steward", late)):
+        assert time.monotonic() < until, "no reading has come in"
+        time.sleep(0.5)
+    unknown = "SELECT count(*) FROM sensing.reading r LEFT JOIN sensing.device d ON d.id = r.device"
+    assert ask(server, "steward", f"{unknown} WHERE d.id IS NULL") == "0"
+    twice = "SELECT count(*) - count(DISTINCT device || observed_at::text) FROM sensing.reading"
+    assert ask(server, "steward", twice) == "0"
 
 
 def test_its_logins_go_into_no_real_city(tmp_path):

@@ -1,11 +1,13 @@
 """The synthetic city: made by the program, taken in by it, and asked about."""
 
 import json
-from datetime import datetime, timedelta
+import re
+import subprocess
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from conftest import ROOT, ask, import_file, shujin
+from conftest import ROOT, SHUJIN, add_user, ask, import_file, shujin
 
 PEOPLE = 12_000
 
@@ -31,6 +33,15 @@ def test_every_file_is_taken_in_whole(files, tmp_path):
         assert again["rows_taken"] == 0, again
     [city] = ask(data, "SELECT sum(people) AS n FROM place.boundary WHERE level = 'district'")
     assert city == {"n": PEOPLE}
+    # The question that docs/coverage.md puts to a synthetic city.
+    text = (ROOT / "docs/coverage.md").read_text(encoding="utf-8")
+    sql = re.search(r'\*\*Q3\*\*.*?```sh\nshujin sql --data city-data --as planner "(.*?)"\n```', text, re.S)[1]
+    add_user(data, "planner", "planning_natural_resources", "analyst")
+    rows = ask(data, sql, user="planner")
+    assert len(rows) == 20
+    [old] = ask(data, "SELECT sum(people) AS n FROM people.census_2020 WHERE age_from >= 65")
+    assert sum(row["people"] for row in rows) == old["n"]
+    assert any(row.get("beds") for row in rows)
 
 
 def test_readings_are_taken_in_and_their_truth_is_told(files, tmp_path):
@@ -56,4 +67,28 @@ def test_wrong_wishes_are_refused_with_a_reason(tmp_path):
     assert "10000" in few
     when = shujin("synth", "stream", "--from", "yesterday", code=1)
     assert "yesterday" in when
-    shujin("synth", "--people", 10_000, code=2)
+    still = shujin("synth", "stream", "--people", PEOPLE, "--speed", 0, code=1)
+    assert "--speed 0" in still
+
+
+def test_without_a_moment_readings_come_from_now_on_as_time_goes_by():
+    command = [SHUJIN, "synth", "stream", "--people", str(PEOPLE), "--format", "json"]
+    begin = datetime.now(UTC)
+    # A minute in a second, or the test would wait for the next whole minute.
+    with subprocess.Popen([*command, "--speed", "60"], stdout=subprocess.PIPE, cwd=ROOT) as process:
+        moments = []
+        while len(set(moments)) < 3:
+            moments.append(datetime.fromisoformat(json.loads(process.stdout.readline())["observed_at"]))
+        took = datetime.now(UTC) - begin
+        process.terminate()
+    assert begin <= moments[0] <= begin + timedelta(minutes=2), (begin, moments[0])
+    # Two whole minutes lie between the first moment and the third.
+    assert took >= timedelta(seconds=2), took
+
+
+def test_who_has_read_enough_ends_it_without_a_fault():
+    line = f"{SHUJIN} synth stream --people {PEOPLE} --from 2024-01-31T00:00:00Z | head -n 2"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], cwd=ROOT,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("device,observed_at,value\n")

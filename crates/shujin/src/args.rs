@@ -141,13 +141,13 @@ pub struct ServeArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct SynthArgs {
     #[command(flatten)]
     pub city: SynthCity,
     /// The folder that the files go to.
-    #[arg(long, required = true)]
-    pub out: Option<PathBuf>,
+    #[arg(long, default_value = "city-files")]
+    pub out: PathBuf,
     /// Work on so many threads; what comes out does not depend on it.
     #[arg(long)]
     pub threads: Option<usize>,
@@ -177,13 +177,14 @@ pub enum SynthCommand {
 pub struct StreamArgs {
     #[command(flatten)]
     pub city: SynthCity,
-    /// When it begins, RFC 3339 (`2024-01-31T00:00:00+08:00`).
+    /// When it begins, RFC 3339 (`2024-01-31T00:00:00+08:00`); now where none is given.
     #[arg(long)]
-    pub from: String,
+    pub from: Option<String>,
     /// How many hours are played.
     #[arg(long, default_value_t = 24.0)]
     pub hours: f64,
-    /// So many times as fast as time goes by; as fast as can be where none is given.
+    /// So many times as fast as time goes by. Where none is given: as fast as can be from a moment,
+    /// as time goes by from now.
     #[arg(long)]
     pub speed: Option<f64>,
     /// The file that readings go to; standard output where none is given.

@@ -195,6 +195,8 @@ pub struct EnterpriseFacts {
     pub total: usize,
     pub year: i32,
     pub updated_to: DateTime<Utc>,
+    /// Of the firms that could be high-tech enterprises, those that are.
+    pub high_tech_share: f64,
     pub code_prefix: String,
     pub founded_from_year: i32,
     pub section: Vec<Section>,

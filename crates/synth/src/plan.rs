@@ -133,7 +133,6 @@ impl Plan {
         crate::num::round(crate::num::real(full) * self.scale()).max(1)
     }
 
-    /// The number of a district's office among the pack's organisations answers for its code.
     pub fn distance_to_centre_m(&self, point: Point) -> f64 {
         point[0].hypot(point[1])
     }

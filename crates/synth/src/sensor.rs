@@ -29,7 +29,7 @@ pub const DEVICE: Sheet = Sheet {
 
 const ROWS_PER_BATCH: usize = 64 * 1024;
 
-/// What is wrong with a sensor, from a day on. The register does not know.
+/// What is wrong with a sensor. The register does not know; the truth of a stream does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
     Good,

@@ -246,7 +246,35 @@ pub fn nodes_wanted(plan: &Plan) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Parts;
+    use super::{Parts, draw};
+    use crate::plan::Plan;
+
+    #[test]
+    fn a_city_of_full_scale_has_a_network_of_full_scale() {
+        const NODES_MIN: usize = 400_000;
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs/chengdu");
+        let pack = pack::load(&dir).expect("the pack has no mistakes");
+        let published = crate::facts::Facts::read(&pack).unwrap().people_all();
+        let plan = Plan::new(&pack, published, 1).unwrap();
+        let network = draw(&plan).unwrap();
+        assert!(network.nodes.len() >= NODES_MIN, "{} nodes", network.nodes.len());
+        let mut parts = Parts::new(network.nodes.len());
+        for edge in &network.edges {
+            parts.join(edge.from, edge.to);
+        }
+        let root = parts.root(0);
+        assert!((0..network.nodes.len()).all(|node| parts.root(super::index(node)) == root));
+        // The 3+1 rule where a community is large enough to follow it.
+        let general = plan.grids.iter().filter(|grid| grid.dedicated_people == 0);
+        let (mut kept, mut all) = (0, 0);
+        for grid in general {
+            all += 1;
+            kept += usize::from((300..=500).contains(&grid.households));
+        }
+        assert!(kept * 100 >= all * 95, "{kept} of {all} general grids");
+        let kept = plan.micros.iter().filter(|m| (30..=100).contains(&m.households)).count();
+        assert!(kept * 1_000 >= plan.micros.len() * 998, "{kept} of {}", plan.micros.len());
+    }
 
     #[test]
     fn the_largest_part_is_found() {

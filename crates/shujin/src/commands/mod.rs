@@ -4,6 +4,7 @@ mod access;
 mod ask;
 mod feed;
 mod keep;
+mod live;
 mod sample;
 mod serve;
 mod synthesis;

@@ -8,6 +8,7 @@ use city::City;
 use city::folder::{Folder, make_private_dir};
 use server::{Faces, PgTls};
 
+use super::live::{self, Sensors};
 use super::{open_options, sample};
 use crate::args::{DemoArgs, FaceArgs, ServeArgs};
 use crate::ui::EmbeddedUi;
@@ -21,15 +22,15 @@ pub async fn serve(args: ServeArgs) -> Result<ExitCode> {
             bail!("no city in {}: name a pack with --pack to make one", options.dir.display())
         }
     };
-    run(city, &args.faces, |http, pg| {
+    run(city, &args.faces, None, |http, pg| {
         println!("http://{http}  postgresql://{pg}/city");
     })
     .await
 }
 
-/// Marks a folder as a demonstration's; says whether all of it is there.
+/// Marks a folder as a demonstration's; says whether all of it is there, and of which city.
 const DEMONSTRATION: &str = "demonstration";
-const FILLED: &str = "filled\n";
+const FILLED: &str = "filled";
 
 pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
     if !args.faces.http.ip().is_loopback() || !args.faces.pg.ip().is_loopback() {
@@ -52,12 +53,15 @@ pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
     }
     let city = City::open_or_create(&options, &args.pack).await?;
     // One that was stopped while it was filled goes on: a file taken twice changes nothing.
-    if mark.as_deref() != Some(FILLED) {
+    let mut sensors = mark.as_deref().and_then(played);
+    if !mark.is_some_and(|mark| mark.starts_with(FILLED)) {
         sample::fill(&city, &args).await.context("the demonstration city could not be made")?;
-        std::fs::write(&marker, FILLED).with_context(|| marker.display().to_string())?;
+        let mark = format!("{FILLED} {} {}\n", args.people, args.seed);
+        std::fs::write(&marker, &mark).with_context(|| marker.display().to_string())?;
+        sensors = played(&mark);
     }
     let logins = sample::logins(&city).await?;
-    run(city, &args.faces, |http, pg| {
+    run(city, &args.faces, sensors, |http, pg| {
         println!("\nShujin serves {} at http://{http}", args.data.data.display());
         println!("SQL:  psql \"host={} port={} dbname=city user=USER\"\n", pg.ip(), pg.port());
         println!("{}", logins.table());
@@ -67,9 +71,17 @@ pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
     .await
 }
 
+/// The sensors of the city that a demonstration was filled with.
+fn played(mark: &str) -> Option<Sensors> {
+    let mut words = mark.strip_prefix(FILLED)?.split_whitespace();
+    let (people, seed) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some(Sensors { people, seed })
+}
+
 async fn run(
     city: City,
     args: &FaceArgs,
+    sensors: Option<Sensors>,
     ready: impl FnOnce(std::net::SocketAddr, std::net::SocketAddr),
 ) -> Result<ExitCode> {
     let tls = match (&args.tls_cert, &args.tls_key) {
@@ -86,8 +98,14 @@ async fn run(
         Arc::new(EmbeddedUi),
     )
     .await?;
+    let sensors = sensors.and_then(|sensors| live::play(city.clone(), sensors));
     ready(faces.http_addr(), faces.pg_addr());
     stop_signal().await?;
+    if let Some(sensors) = sensors {
+        sensors.abort();
+        // Ended or not, it has let go of the city.
+        let _ = sensors.await;
+    }
     faces.stop().await;
     match Arc::try_unwrap(city) {
         Ok(city) => city.close().await?,

@@ -21,7 +21,7 @@ const SPEED_MAX: f64 = 1e9;
 pub fn synth(args: SynthArgs) -> Result<ExitCode> {
     match args.command {
         Some(SynthCommand::Stream(args)) => stream(&args),
-        None => make(&args.city, args.out.as_deref().context("--out is missing")?, args.threads),
+        None => make(&args.city, &args.out, args.threads),
     }
 }
 
@@ -66,15 +66,14 @@ fn load(dir: &Path) -> Result<pack::Pack> {
 }
 
 fn stream(args: &StreamArgs) -> Result<ExitCode> {
-    let from: DateTime<Utc> = args.from.parse().with_context(|| {
-        format!("`{}` is no moment: write 2024-01-31T00:00:00+08:00", args.from)
-    })?;
-    let speed = match args.speed {
-        Some(speed) if !(speed > 0.0 && speed <= SPEED_MAX) => {
-            bail!("--speed {speed}: more than nought, at most {SPEED_MAX}")
-        }
-        speed => speed,
+    let (from, own_speed) = match &args.from {
+        Some(from) => (moment(from)?, None),
+        None => (Utc::now(), Some(1.0)),
     };
+    let speed = args.speed.or(own_speed);
+    if let Some(speed) = speed.filter(|speed| !(*speed > 0.0 && *speed <= SPEED_MAX)) {
+        bail!("--speed {speed}: more than nought, at most {SPEED_MAX}");
+    }
     let pack = load(&args.city.pack)?;
     let SynthCity { people, seed, .. } = args.city;
     let stream = Stream::new(&pack, StreamOptions { people, seed, from, hours: args.hours })?;
@@ -91,9 +90,17 @@ fn stream(args: &StreamArgs) -> Result<ExitCode> {
         Some(path) => Box::new(create(path)?),
         None => Box::new(BufWriter::new(io::stdout().lock())),
     };
-    let count = play(stream, args.format, from, speed, &mut out)?;
+    let count = match play(stream, args.format, from, speed, &mut out) {
+        // Who reads them has had enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+        played => played?,
+    };
     eprintln!("{count} readings of {sensors} sensors, {incidents} incidents");
     Ok(ExitCode::SUCCESS)
+}
+
+fn moment(text: &str) -> Result<DateTime<Utc>> {
+    text.parse().with_context(|| format!("`{text}` is no moment: write 2024-01-31T00:00:00+08:00"))
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>> {
@@ -107,7 +114,7 @@ fn play(
     from: DateTime<Utc>,
     speed: Option<f64>,
     out: &mut dyn Write,
-) -> Result<u64> {
+) -> io::Result<u64> {
     if format == StreamFormat::Csv {
         writeln!(out, "device,observed_at,value")?;
     }

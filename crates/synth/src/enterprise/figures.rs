@@ -129,7 +129,7 @@ impl Figures {
             revenue,
             research,
         };
-        figures.high_tech = figures.could_be_high_tech(age) && rng.chance(0.8);
+        figures.high_tech = figures.could_be_high_tech(age) && rng.chance(facts.high_tech_share);
         figures.title = figures.draw_title(age, rng);
         figures
     }
@@ -205,7 +205,7 @@ fn established(facts: &EnterpriseFacts, rng: &mut Rng) -> (i32, f64) {
 }
 
 fn staff(section: &Section, form: Form, quality: f64, age: f64, rng: &mut Rng) -> usize {
-    const OF_AN_INDIVIDUAL: f64 = 1.7;
+    const OF_AN_INDIVIDUAL: f64 = 1.25;
     if form != Form::Company {
         return 1 + rng.poisson(OF_AN_INDIVIDUAL - 1.0);
     }

@@ -56,25 +56,66 @@ fn communities(plan: &mut Plan, number: usize) {
     let weights: Vec<f64> = range.clone().map(weight).collect();
     let people = apportion(district.people, &weights);
     let by_people: Vec<f64> = people.iter().map(|count| real(*count)).collect();
-    let household_people = capped(district.household_people, &by_people, &people);
+    let none = vec![0; people.len()];
+    let household_people = within(district.household_people, &by_people, &none, &people);
     let by_household_people: Vec<f64> = household_people.iter().map(|c| real(*c)).collect();
-    let households = capped(district.households, &by_household_people, &household_people);
+    // Nobody is left without a household to be in, and none is without somebody.
+    let some: Vec<usize> = household_people.iter().map(|count| *count.min(&1)).collect();
+    let households = within(district.households, &by_household_people, &some, &household_people);
     let mut first_person = 0;
     for (nth, community) in plan.communities[range].iter_mut().enumerate() {
         community.people = people[nth];
         community.first_person = first_person;
         first_person += people[nth];
-        // Nobody is left without a household to be in, and none is without somebody.
-        community.households = if household_people[nth] > 0 { households[nth].max(1) } else { 0 };
+        community.households = households[nth];
         community.household_people = household_people[nth];
+    }
+    // In a very small city there are more places to live in than households.
+    let district = &mut plan.districts[number];
+    district.households = households.iter().sum();
+    district.household_people = household_people.iter().sum();
+}
+
+/// Shares out by weights, each part within its bounds. What a bound takes or gives goes to the
+/// others, the heaviest first. Where the bounds leave no room, they win over the total.
+fn within(total: usize, weights: &[f64], least: &[usize], most: &[usize]) -> Vec<usize> {
+    let mut parts = apportion(total, weights);
+    for ((part, least), most) in parts.iter_mut().zip(least).zip(most) {
+        *part = (*part).clamp(*least, *most);
+    }
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by(|a, b| weights[*b].total_cmp(&weights[*a]).then(a.cmp(b)));
+    let mut given: usize = parts.iter().sum();
+    loop {
+        let before = given;
+        for at in order.iter().copied() {
+            if given < total && parts[at] < most[at] {
+                parts[at] += 1;
+                given += 1;
+            } else if given > total && parts[at] > least[at] {
+                parts[at] -= 1;
+                given -= 1;
+            }
+        }
+        if given == before {
+            return parts;
+        }
     }
 }
 
-/// Shares out by weights, no part above its cap; what that leaves over is lost.
-fn capped(total: usize, weights: &[f64], caps: &[usize]) -> Vec<usize> {
-    let mut parts = apportion(total, weights);
-    for (part, cap) in parts.iter_mut().zip(caps) {
-        *part = (*part).min(*cap);
+#[cfg(test)]
+mod tests {
+    use super::within;
+
+    #[test]
+    fn parts_stay_within_their_bounds_and_add_up() {
+        let weights = [5.0, 3.0, 1.0, 1.0];
+        assert_eq!(within(20, &weights, &[0; 4], &[20; 4]), [10, 6, 2, 2]);
+        // What the first may not have goes to the others.
+        assert_eq!(within(20, &weights, &[0; 4], &[7, 20, 20, 20]), [7, 7, 3, 3]);
+        assert_eq!(within(5, &weights, &[1; 4], &[20; 4]), [2, 1, 1, 1]);
+        // Bounds that leave no room win.
+        assert_eq!(within(2, &weights, &[1; 4], &[20; 4]), [1; 4]);
+        assert_eq!(within(9, &weights, &[0; 4], &[1; 4]), [1; 4]);
     }
-    parts
 }

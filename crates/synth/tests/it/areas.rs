@@ -128,12 +128,53 @@ fn grids_follow_the_rule() {
 }
 
 #[test]
-fn people_add_up_through_the_levels() {
+fn people_and_households_add_up_through_the_levels() {
+    // A city so small that some communities have nobody, too.
+    let small = crate::city::make(synth::PEOPLE_MIN, 2, 2);
+    let small_batch = crate::city::read(small.path(), "place.boundary");
     let batch = table("place.boundary");
-    let (levels, people) = (texts(&batch, "level"), integers(&batch, "people"));
-    let of = |level: &str| -> i64 {
-        (0..levels.len()).filter(|at| levels[*at] == level).map(|at| people[at]).sum()
+    for (people, batch) in [(crate::city::PEOPLE, batch), (synth::PEOPLE_MIN, small_batch)] {
+        let levels = texts(&batch, "level");
+        let of = |level: &str, column: &str| -> i64 {
+            let counts = integers(&batch, column);
+            (0..levels.len()).filter(|at| levels[*at] == level).map(|at| counts[at]).sum()
+        };
+        let all = i64::try_from(people).unwrap();
+        for level in ["city", "district", "street", "community"] {
+            assert_eq!(of(level, "people"), all, "{level}");
+        }
+        let households = of("city", "households");
+        for level in ["district", "street", "community", "grid", "micro_grid"] {
+            assert_eq!(of(level, "households"), households, "{level}");
+        }
+    }
+}
+
+#[test]
+fn seats_lie_in_their_districts_or_near() {
+    /// Outlines are drawn round estimated middles, so a seat by a border may fall beside it.
+    const BESIDE_M: f64 = 5_000.0;
+    let batch = table("place.boundary");
+    let (codes, rings) = (texts(&batch, "code"), shapes(&batch));
+    let mut inside = 0;
+    for row in published("districts.csv") {
+        let seat = (row[2].parse::<f64>().unwrap(), row[3].parse::<f64>().unwrap());
+        let at = codes.iter().position(|code| *code == row[0]).unwrap();
+        let away = beside_m(&rings[at], seat);
+        assert!(away < BESIDE_M, "{}: {away} m", row[0]);
+        inside += usize::from(away <= 0.0);
+    }
+    assert!(inside >= 16, "{inside} of 20");
+}
+
+/// How far a point lies out of a convex ring, which runs leftwards; not above nought inside.
+fn beside_m(ring: &[(f64, f64)], (lon, lat): (f64, f64)) -> f64 {
+    let metres = |(x, y): (f64, f64)| {
+        ((x - lon) * 111_320.0 * lat.to_radians().cos(), (y - lat) * 110_860.0)
     };
-    let all = i64::try_from(crate::city::PEOPLE).unwrap();
-    assert_eq!([of("city"), of("district"), of("street"), of("community")], [all; 4]);
+    let beside = |pair: &[(f64, f64)]| {
+        let ((ax, ay), (bx, by)) = (metres(pair[0]), metres(pair[1]));
+        (ay * (bx - ax) - ax * (by - ay)) / (bx - ax).hypot(by - ay)
+    };
+    ring.windows(2).map(beside).fold(f64::MIN, f64::max)
 }

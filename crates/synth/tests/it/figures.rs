@@ -161,3 +161,45 @@ fn firms_are_heavy_tailed_and_their_figures_hang_together() {
     let titles: BTreeSet<&str> = texts(&batch, "title").into_iter().collect();
     assert!(titles.contains("specialised") && titles.contains("none"), "{titles:?}");
 }
+
+#[test]
+fn firms_have_about_the_workers_of_the_census() {
+    // The long form asked a tenth of all; section S is the state and its like, no firms.
+    let workers: f64 = published("employment.csv")
+        .into_iter()
+        .filter(|row| row[1] != "S")
+        .map(|row| 10.0 * row[2].parse::<f64>().unwrap())
+        .sum();
+    let staff: i64 = integers(&table("market.enterprise_profile"), "staff").iter().sum();
+    let share = f64::from(u32::try_from(staff).unwrap()) / (workers * scale());
+    assert!((0.8..1.2).contains(&share), "{share}");
+}
+
+#[test]
+fn revenue_follows_staff_and_its_own_past() {
+    let batch = table("market.enterprise_profile");
+    let staff = integers(&batch, "staff");
+    let money = |column: &str| -> Vec<f64> {
+        let cents = batch.column_by_name(column).unwrap();
+        let cents =
+            arrow::array::AsArray::as_primitive::<arrow::datatypes::Decimal128Type>(cents.as_ref());
+        cents.values().iter().map(|cents| i64::try_from(*cents).unwrap() as f64 / 100.0).collect()
+    };
+    let (revenue, before, debt) = (money("revenue"), money("revenue_before"), money("debt"));
+    let of = |a: &dyn Fn(usize) -> f64, b: &dyn Fn(usize) -> f64| {
+        let both = (0..staff.len()).map(|at| (a(at), b(at))).filter(|(a, b)| *a > 0.0 && *b > 0.0);
+        correlation(&both.map(|(a, b)| (a.ln(), b.ln())).collect::<Vec<_>>())
+    };
+    let people = |at: usize| f64::from(i32::try_from(staff[at]).unwrap());
+    assert!(of(&people, &|at| revenue[at]) > 0.6);
+    assert!(of(&|at| before[at], &|at| revenue[at]) > 0.8);
+    assert!(of(&|at| debt[at], &|at| revenue[at]) > 0.5);
+}
+
+fn correlation(pairs: &[(f64, f64)]) -> f64 {
+    let count = f64::from(u32::try_from(pairs.len()).unwrap());
+    let mean = |of: &dyn Fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(&|pair| pair.0), mean(&|pair| pair.1));
+    let both = mean(&|pair| (pair.0 - x) * (pair.1 - y));
+    both / (mean(&|pair| (pair.0 - x).powi(2)) * mean(&|pair| (pair.1 - y).powi(2))).sqrt()
+}

@@ -113,3 +113,67 @@ fn incidents_and_faults_are_what_the_truth_says() {
     }
     assert!(silent > 0, "some are silent");
 }
+
+#[test]
+fn faulty_devices_stick_jump_and_show_their_full_scale() {
+    let stream = stream("2024-01-31T00:00:00Z", 48.0);
+    let faulty: BTreeSet<String> =
+        stream.faults().filter(|fault| fault.kind == "faulty").map(|fault| fault.device).collect();
+    let mut own: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for reading in stream {
+        own.entry(reading.device).or_default().push(reading.value);
+    }
+    // One after the other the same, ten times over.
+    let stuck = |values: &[f64]| values.windows(10).any(|ten| ten.iter().all(|v| *v == ten[0]));
+    // An electricity meter's full scale is 400, a smoke detector's 20.
+    let full = |device: &str, values: &[f64]| {
+        let scale = if device.starts_with("EN") { 400.0 } else { 20.0 };
+        values.iter().filter(|value| **value >= scale).count() > 10
+    };
+    let (mut sticking, mut at_full) = (0, 0);
+    for (device, values) in
+        own.iter().filter(|(id, _)| id.starts_with("EN") || id.starts_with("SM"))
+    {
+        if faulty.contains(device) {
+            sticking += usize::from(stuck(values));
+            at_full += usize::from(full(device, values));
+        } else {
+            assert!(!full(device, values), "{device} is no faulty one");
+        }
+    }
+    assert!(sticking >= 2 && at_full >= 2, "{sticking} {at_full}");
+}
+
+#[test]
+fn drifting_devices_wander_until_they_are_set_right() {
+    // Each day's mean beside that of all good devices of the kind, for a calibration's length.
+    let stream = stream("2024-01-31T00:00:00Z", 24.0 * 32.0);
+    let faults: BTreeMap<String, &str> =
+        stream.faults().map(|fault| (fault.device, fault.kind)).collect();
+    let mut days: BTreeMap<String, BTreeMap<i64, (f64, f64)>> = BTreeMap::new();
+    for reading in stream.filter(|reading| reading.device.starts_with("EN")) {
+        let day = reading.observed_at.timestamp() / 86_400;
+        let kind = match faults.get(&reading.device) {
+            None => "good".to_owned(),
+            Some(&"drifting") => reading.device,
+            Some(_) => continue,
+        };
+        let sum = days.entry(kind).or_default().entry(day).or_default();
+        *sum = (sum.0 + reading.value, sum.1 + 1.0);
+    }
+    let good = days.remove("good").unwrap();
+    assert!(!days.is_empty(), "some drift");
+    for (device, own) in days {
+        let beside = own.iter().map(|(day, sum)| sum.0 / sum.1 / (good[day].0 / good[day].1));
+        let beside: Vec<f64> = beside.collect();
+        let (low, high) = (beside.iter().copied().fold(f64::MAX, f64::min), mean_top(&beside));
+        // A fiftieth a day: far apart before and after it is set right.
+        assert!(high / low > 1.3, "{device}: {low} {high}");
+    }
+}
+
+fn mean_top(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    mean(sorted.iter().rev().take(3).copied())
+}
