@@ -119,23 +119,7 @@ impl Builder {
 
     /// Takes a batch: its geometries as WKB, and its columns in the order of the schema.
     pub fn push(&mut self, geometry: &ArrayRef, columns: &[ArrayRef]) -> Result<(), BuildError> {
-        let wkb: Box<dyn Fn(usize) -> &[u8] + '_> = match geometry.data_type() {
-            DataType::Binary => {
-                let array = geometry.as_binary::<i32>();
-                Box::new(|row| array.value(row))
-            }
-            DataType::LargeBinary => {
-                let array = geometry.as_binary::<i64>();
-                Box::new(|row| array.value(row))
-            }
-            DataType::BinaryView => {
-                let array = geometry.as_binary_view();
-                Box::new(|row| array.value(row))
-            }
-            // A geometry that policy hides is a column of nulls.
-            DataType::Null => Box::new(|_| &[]),
-            _ => return Err(BuildError::NoGeometry),
-        };
+        let wkb = wkb_of(geometry)?;
         for row in 0..geometry.len() {
             if geometry.is_null(row) {
                 self.without += 1;
@@ -282,6 +266,28 @@ impl Builder {
             layer.bands.push(Band { zoom, index: Index::new(&layer.rects, range) });
         }
         layer
+    }
+}
+
+type Geometries<'a> = Box<dyn Fn(usize) -> &'a [u8] + 'a>;
+
+fn wkb_of(array: &ArrayRef) -> Result<Geometries<'_>, BuildError> {
+    match array.data_type() {
+        DataType::Binary => {
+            let array = array.as_binary::<i32>();
+            Ok(Box::new(move |row| array.value(row)))
+        }
+        DataType::LargeBinary => {
+            let array = array.as_binary::<i64>();
+            Ok(Box::new(move |row| array.value(row)))
+        }
+        DataType::BinaryView => {
+            let array = array.as_binary_view();
+            Ok(Box::new(move |row| array.value(row)))
+        }
+        // A column of nulls has no geometry to read.
+        DataType::Null => Ok(Box::new(|_| &[])),
+        _ => Err(BuildError::NoGeometry),
     }
 }
 

@@ -557,7 +557,7 @@ mod tests {
         };
         assert_eq!(within(103.0, 29.0, 105.0, 31.0), [1, 2, 3]);
         assert_eq!(within(104.04, 30.04, 104.05, 30.05), [1], "inside the polygon");
-        assert_eq!(within(104.2, 30.15, 104.25, 30.2), [], "in the line's box, off the line");
+        assert!(within(104.2, 30.15, 104.25, 30.2).is_empty(), "in the line's box, off the line");
         assert_eq!(within(104.29, 30.08, 104.31, 30.12), [2], "the line passes through");
         assert_eq!(within(104.5, 30.5, 104.6, 30.6), [3]);
         let named = |text, count| -> Vec<u64> {
@@ -568,7 +568,7 @@ mod tests {
         assert_eq!(named("江区", 10), [1]);
         assert_eq!(named("jinJIANG", 10), [3]);
         assert_eq!(named("锦", 1), [2]);
-        assert_eq!(named("武侯", 10), []);
+        assert!(named("武侯", 10).is_empty());
     }
 
     #[test]
@@ -607,7 +607,7 @@ mod tests {
         }
         let layer = layer(&rows, plan());
         for _ in 0..200 {
-            let zoom = 6 + crate::grid::ZOOM_MAX.min(14) * u8::from(random() > 0.5);
+            let zoom = if random() > 0.5 { 9 } else { 13 };
             let tile = tile_of(104.0 + 0.2 * random(), 30.5 + 0.2 * random(), zoom);
             let drawn = layer.tile("l", tile, &CAPS);
             if drawn.bytes.is_empty() {
