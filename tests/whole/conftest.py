@@ -242,6 +242,7 @@ MAP_USERS = {
     "stat": ("statistics", ["analyst"], []),
     "owner": ("data", ["data_steward"], []),
     "he": ("general_office", ["auditor"], []),
+    "parks": ("park_city", ["data_steward"], []),
 }
 MAP_DATASETS = [
     "place.boundary",

@@ -2,11 +2,12 @@
 
 import json
 import math
+import time
 from urllib.parse import quote
 
 import mapbox_vector_tile
 import pytest
-from conftest import rows_of
+from conftest import rows_of, shujin
 
 MVT = "application/vnd.mapbox-vector-tile"
 CENTRE = (104.066, 30.657)
@@ -192,6 +193,32 @@ def test_a_moment_before_the_rows_came_shows_none(mapped):
     path = f"/tiles/facility/{zoom}/{x}/{y}?as_of="
     assert mapped.get(path + quote("2020-01-01T00:00:00Z"), "lin")[0] == 204
     assert mapped.get(path + "soon", "lin")[0] == 400
+
+
+def test_rows_that_come_in_are_drawn(mapped, tmp_path):
+    corners = [[104.06, 30.65], [104.07, 30.65], [104.07, 30.66], [104.06, 30.66], [104.06, 30.65]]
+    park = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [corners]},
+        "properties": {"id": "new-park", "name": "新公园", "area_code": "510104000000",
+                       "area_m2": 1000000.0, "opened_year": 2026},
+    }  # fmt: skip
+    file = tmp_path / "parks.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": [park]}))
+    where = tile_of(104.065, 30.655, 13)
+
+    def ids():
+        return {f["properties"]["id"] for f in tile(mapped, "lin", "park", *where)}
+
+    before, tag = ids(), mapped.get("/tiles/park/13/%d/%d" % where[1:], "lin")[1]["etag"]
+    assert "new-park" not in before
+    shujin("import", "--server", mapped.http, "--token", mapped.tokens["parks"], "place.park", file)
+    deadline = time.monotonic() + 10
+    while "new-park" not in ids() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert ids() == before | {"new-park"}
+    status, headers, _ = mapped.get("/tiles/park/13/%d/%d" % where[1:], "lin", If_None_Match=tag)
+    assert status == 200 and headers["etag"] != tag
 
 
 def test_a_layer_describes_itself(mapped):

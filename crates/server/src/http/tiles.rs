@@ -33,6 +33,7 @@ const LEFT_OUT: &str = "x-features-left-out";
 #[into_params(parameter_in = Query)]
 pub struct TileQuery {
     /// The moment that rows are shown of, RFC 3339; now where it is left out.
+    #[param(value_type = Option<String>)]
     as_of: Option<DateTime<Utc>>,
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{OriginalUri, State};
-use axum::http::HeaderValue;
+use axum::extract::State;
+use axum::http::{HeaderValue, Uri};
 use axum::response::Response;
 use chrono::{SecondsFormat, Utc};
 use city::CityError;
@@ -129,7 +129,7 @@ pub async fn one(
     who: Who,
     Named((id, _)): Named<(String, String)>,
     Asked(given): Asked<Parameters>,
-    OriginalUri(address): OriginalUri,
+    address: Uri,
 ) -> Result<Response, Fault> {
     let (contract, sight) = seen(&http, &who, &id).await?;
     let mut crs = Crs::Crs84;

@@ -24,7 +24,7 @@ const QUAD_URI: &str = "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMerc
 /// Half the circumference of EPSG:3857's sphere, metres.
 const EDGE_M: f64 = 20_037_508.342_789_244;
 /// Pixels along a tile's side, as the standard's scales count them.
-const PIXELS: f64 = 256.0;
+const PIXELS: u32 = 256;
 /// A pixel's size, metres: of the Symbology Encoding's standard screen.
 const PIXEL_M: f64 = 0.000_28;
 
@@ -61,7 +61,7 @@ pub async fn matrix_set(_who: Who) -> Json<Value> {
     let matrices: Vec<Value> = (0..=spatial::ZOOM_MAX)
         .map(|zoom| {
             let side = 1_u64 << zoom;
-            let cell = 2.0 * EDGE_M / PIXELS / f64::from(1_u32 << zoom);
+            let cell = 2.0 * EDGE_M / f64::from(PIXELS) / f64::from(1_u32 << zoom);
             json!({
                 "id": zoom.to_string(),
                 "scaleDenominator": cell / PIXEL_M,
