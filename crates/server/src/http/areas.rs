@@ -310,3 +310,39 @@ pub async fn list(
     };
     Ok(Json(list))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn areas() -> Areas<'static> {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs/chengdu");
+        let pack = pack::load(&dir).unwrap_or_else(|faults| panic!("{faults}"));
+        Areas { tree: Arc::new(AreaTree::of(&pack, None)), outlines: None }
+    }
+
+    #[test]
+    fn without_outlines_the_pack_s_areas_are_there() {
+        let areas = areas();
+        assert_eq!(areas.tree.tops, ["510100000000"]);
+        let city = areas.item("510100000000").unwrap();
+        assert_eq!((city.level.as_str(), city.children, city.bbox), ("city", 20, None));
+        let path: Vec<String> =
+            areas.path("510104017000").into_iter().map(|step| step.code).collect();
+        assert_eq!(path, ["510100000000", "510104000000", "510104017000"]);
+        assert!(areas.path("1").is_empty() && areas.item("1").is_none());
+    }
+
+    #[test]
+    fn higher_areas_are_found_before_lower_ones() {
+        let areas = areas();
+        let found = areas.named("锦江", 5);
+        assert_eq!(found[0].code, "510104000000");
+        assert!(found.len() <= 5);
+        assert_eq!(areas.named("jinjiang", 5)[0].code, "510104000000");
+        assert_eq!(areas.named("510104017000", 5)[0].level, "street");
+        assert!(areas.named("没有这个地方", 5).is_empty());
+    }
+}
