@@ -52,7 +52,8 @@ test-whole: ## the program as its users meet it: command line, psql, Python, HTT
 	SHUJIN="$(TARGET)/debug/shujin" "$(TARGET)/venv/bin/python" -m pytest tests/whole
 
 bench: ## the headline figures beside their peers; a release build comes first
-	scripts/setup build test
+	scripts/setup build test bench
+	$(CARGO) build --release --locked -p shujin
 	$(CARGO) run --release --locked -p bench -- all
 
 fuzz: ## ten minutes of arbitrary input to each reader: CSV, the log, SQL

@@ -106,8 +106,10 @@ class Server:
             request.add_header("Authorization", f"Bearer {self.tokens[user]}")
         return answer(request)
 
-    def get(self, path, user=None):
+    def get(self, path, user=None, **headers):
         request = urllib.request.Request(self.http + path)
+        for name, value in headers.items():
+            request.add_header(name.replace("_", "-"), value)
         if user:
             request.add_header("Authorization", f"Bearer {self.tokens[user]}")
         return answer(request)
@@ -229,6 +231,57 @@ def city(imported, tmp_path_factory):
     server.tokens = tokens
     yield server
     server.stop()
+
+
+MAP_USERS = {
+    "plan": ("planning_natural_resources", ["analyst"], []),
+    "chen": ("jinjiang", ["district_officer"], ["510104000000"]),
+    "wuhou": ("wuhou", ["district_officer"], ["510107000000"]),
+    "chen2": ("jinjiang", ["district_officer"], ["510104000000"]),
+    "lin": ("ecology_environment", ["analyst"], []),
+    "stat": ("statistics", ["analyst"], []),
+    "owner": ("data", ["data_steward"], []),
+    "he": ("general_office", ["auditor"], []),
+    "parks": ("park_city", ["data_steward"], []),
+}
+MAP_DATASETS = [
+    "place.boundary",
+    "place.facility",
+    "place.park",
+    "place.parcel",
+    "place.venue",
+    "road.edge",
+    "sensing.device",
+    "transit.line",
+    "transit.station",
+    "market.enterprise_profile",
+]
+
+
+@pytest.fixture(scope="session")
+def mapped(tmp_path_factory):
+    """A small synthetic city with places, its users, and a server over it."""
+    folder = tmp_path_factory.mktemp("mapped")
+    files, data = folder / "files", folder / "city"
+    shujin("synth", "--pack", ROOT / "packs/chengdu", "--out", files, "--people", 20_000,
+           "--seed", 3)  # fmt: skip
+    for dataset in MAP_DATASETS:
+        summary = import_file(data, dataset, files / f"{dataset}.parquet")
+        assert summary["rows_taken"] > 0 and summary["rows_quarantined"] == 0, summary
+    for name, (organisation, roles, areas) in MAP_USERS.items():
+        add_user(data, name, organisation, *roles, areas=areas)
+    tokens = {name: token_of(data, name) for name in MAP_USERS}
+    server = serve(data, folder / "server.log")
+    server.tokens = tokens
+    yield server
+    server.stop()
+
+
+def rows_of(server, user, sql):
+    """What SQL answers a user over HTTP."""
+    status, _, body = server.post("/api/sql", {"sql": sql}, user)
+    assert status == 200, body
+    return json.loads(body)["rows"]
 
 
 def token_of(data, user):

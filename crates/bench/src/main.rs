@@ -15,6 +15,7 @@ mod memory;
 mod peers;
 mod readings;
 mod report;
+mod served;
 mod side;
 mod stats;
 mod work;
@@ -41,6 +42,10 @@ struct Cli {
     /// Where the sides write; on the disk that is to be measured, with 10 GB free.
     #[arg(long, default_value = "target/bench")]
     dir: std::path::PathBuf,
+    /// A folder made by `shujin synth` that tiles are drawn of; made at the scale where none is
+    /// given.
+    #[arg(long)]
+    city: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,6 +65,8 @@ enum Name {
     Analytic,
     /// The newest rows of one series, beside PostgreSQL with an index.
     Point,
+    /// Vector tiles of streets and boundaries, beside PostGIS.
+    Tiles,
     /// All of them.
     All,
 }
@@ -70,6 +77,7 @@ pub struct Settings {
     pub rounds: usize,
     pub scale: f64,
     pub dir: std::path::PathBuf,
+    pub city: Option<std::path::PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -82,6 +90,7 @@ fn main() -> anyhow::Result<()> {
         rounds: cli.rounds.max(1),
         scale: cli.scale,
         dir: std::fs::canonicalize(&cli.dir)?,
+        city: cli.city.map(std::fs::canonicalize).transpose()?,
     };
     let mut reports = Vec::new();
     for (name, figure) in FIGURES {
@@ -100,4 +109,5 @@ const FIGURES: &[(Name, Figure)] = &[
     (Name::Import, figures::import::measure),
     (Name::Analytic, figures::analytic::measure),
     (Name::Point, figures::point::measure),
+    (Name::Tiles, figures::tiles::measure),
 ];

@@ -14,6 +14,11 @@ pub fn own_peak_mib() -> f64 {
     kib_of("/proc/self/status", "VmHWM:").map_or(f64::NAN, mib)
 }
 
+/// Another process's peak resident set; `None` where there is no such process.
+pub fn peak_mib(pid: u32) -> Option<f64> {
+    kib_of(&format!("/proc/{pid}/status"), "VmHWM:").map(mib)
+}
+
 /// Looks at a process and all below it until dropped or asked.
 #[derive(Debug)]
 pub struct FamilyWatch {

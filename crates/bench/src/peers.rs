@@ -46,6 +46,26 @@ impl Server {
         Ok(String::from_utf8(succeed(command)?.stdout)?.trim().to_owned())
     }
 
+    /// Runs a script's statements one after another over one connection, twice, and returns how
+    /// long each took the second time, ms: from sending it to having its answer.
+    pub fn timed(&self, script: &Path) -> anyhow::Result<Vec<f64>> {
+        let mut command = Command::new(self.postgres.programs().join("psql"));
+        command
+            .args(["-X", "-v", "ON_ERROR_STOP=1", "-Atq", "-d", &self.url])
+            .args(["-c", "\\o /dev/null", "-f"])
+            .arg(script)
+            .args(["-c", "\\timing on", "-f"])
+            .arg(script);
+        let output = String::from_utf8(succeed(command)?.stdout)?;
+        let times = output.lines().filter_map(|line| line.strip_prefix("Time: "));
+        times
+            .map(|time| {
+                let ms = time.split(' ').next().context("psql's timing has another form")?;
+                Ok(ms.parse()?)
+            })
+            .collect()
+    }
+
     /// Runs scripts by `clients` connections for some seconds and returns each transaction's
     /// latency. With a rate, transactions start on schedule whatever the ones before them do, and
     /// the wait for a late start counts.

@@ -34,4 +34,4 @@ pub mod usage;
 
 pub use session::{Principal, Session, Surface};
 pub use source::Source;
-pub use sql::{Answer, Catalog, CatalogOptions, Limits, SqlError};
+pub use sql::{Answer, Catalog, CatalogOptions, Limits, Sight, SqlError};

@@ -25,6 +25,10 @@ pub enum CityError {
     Refused(String),
     #[error("{0}")]
     Invalid(String),
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("{0}")]
+    Busy(String),
     #[error(transparent)]
     Lake(#[from] store::lake::LakeError),
     #[error(transparent)]

@@ -11,6 +11,7 @@
 //!
 //! Knows no HTTP and no command line.
 
+mod atlas;
 mod backup;
 mod error;
 mod facts;
@@ -24,6 +25,7 @@ mod repair;
 mod scratch;
 mod source;
 
+pub use atlas::{AtlasLimits, LayerSpec, Shown};
 pub use backup::{BackupReport, restore};
 pub use error::CityError;
 pub use import::{ImportRequest, ImportSummary, Progress, QUARANTINED_ROWS_MAX, Quality};

@@ -13,7 +13,7 @@ use catalog::scenario::Scenarios;
 use catalog::sharing::Sharing;
 use catalog::statistics::Statistics;
 use catalog::usage::{UsageLog, UsageLogOptions, UsageSink};
-use catalog::{Answer, Catalog, CatalogOptions, Limits, Session, Source, Surface};
+use catalog::{Answer, Catalog, CatalogOptions, Limits, Session, Sight, Source, Surface};
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
@@ -25,6 +25,7 @@ use store::lake::{Lake, LakeOptions, Mode, Producer, Retention, TableSpec};
 use store::records::{Migrations, Records};
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::atlas::{Atlas, AtlasLimits, LayerSpec, Shown};
 use crate::folder::Folder;
 use crate::quarantine;
 use crate::scratch;
@@ -87,6 +88,7 @@ pub struct City {
     usage_sink: Arc<dyn UsageSink>,
     stores: Arc<Stores>,
     catalog: Arc<Catalog>,
+    atlas: Arc<Atlas>,
     /// Who is at work on what: an import on its dataset, statistics on theirs.
     turns: Mutex<BTreeMap<(Work, String), Arc<AsyncMutex<()>>>>,
     statistics: Mutex<BTreeMap<String, KeptStatistics>>,
@@ -152,6 +154,8 @@ impl City {
                 events: Arc::new(audit.clone()),
             },
         )?;
+        let sink: Arc<dyn UsageSink> = Arc::new(usage.clone());
+        let atlas = Arc::new(Atlas::new(catalog.clone(), sink.clone(), AtlasLimits::default()));
         let city = Self {
             folder,
             pack,
@@ -163,10 +167,11 @@ impl City {
             sharing,
             corrections,
             scenarios,
-            usage_sink: Arc::new(usage.clone()),
+            usage_sink: sink,
             usage,
             stores,
             catalog,
+            atlas,
             turns: Mutex::default(),
             statistics: Mutex::default(),
             login_secret: Sha256::new()
@@ -207,6 +212,27 @@ impl City {
 
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// What the session sees of a dataset whose places it may see, one by one; `None` where it
+    /// may not, or where there are none.
+    pub async fn places(
+        &self,
+        session: &Session,
+        dataset: &str,
+    ) -> Result<Option<Sight>, CityError> {
+        self.atlas.places(session, self.contract(dataset)?).await
+    }
+
+    /// The packed features of a dataset as the session sees them; `None` where it may not see
+    /// single rows of it with their places.
+    pub async fn features(
+        &self,
+        session: &Session,
+        spec: &LayerSpec,
+    ) -> Result<Option<Arc<Shown>>, CityError> {
+        let contract = self.contract(&spec.dataset)?;
+        self.atlas.features(session, contract, spec).await
     }
 
     pub fn registry(&self) -> &Arc<Registry> {

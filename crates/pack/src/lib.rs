@@ -13,6 +13,7 @@ mod check;
 pub mod codes;
 mod diagnostics;
 mod load;
+mod map;
 pub mod model;
 mod reader;
 mod source;
@@ -20,4 +21,5 @@ pub mod sql;
 
 pub use diagnostics::{Diagnostic, Diagnostics};
 pub use load::load;
+pub use map::{AreaFields, Layer, LayerShape, MapPlan, Zooms};
 pub use model::*;

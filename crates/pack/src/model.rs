@@ -33,6 +33,8 @@ pub struct Pack {
     /// Row filters, masks and cell sizes, by dataset: see [`Policy`].
     pub policies: Vec<Policy>,
     pub imports: Vec<ImportMapping>,
+    /// `None`: the pack draws no map.
+    pub map: Option<MapPlan>,
 }
 
 /// Chinese and English texts of one thing; Chinese first.

@@ -203,6 +203,42 @@ impl<'a> Table<'a> {
         texts
     }
 
+    /// So many numbers, each in its range; whole ones may be written without a point.
+    pub fn numbers<const N: usize>(&self, key: &str, range: (f64, f64)) -> Option<[f64; N]> {
+        let expected = format!("a list of {N} numbers from {} to {}", range.0, range.1);
+        if !self.has(key) {
+            self.get(key);
+            self.missing(key, &expected);
+        }
+        let value = self.get(key)?;
+        let number = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
+            DeValue::Integer(integer) => integer.as_str().parse::<f64>().ok(),
+            DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
+            _ => None,
+        };
+        let items = value.get_ref().as_array();
+        let read: Option<Vec<f64>> = items.and_then(|items| items.iter().map(number).collect());
+        let numbers = read
+            .filter(|numbers| numbers.iter().all(|n| *n >= range.0 && *n <= range.1))
+            .and_then(|numbers| <[f64; N]>::try_from(numbers).ok());
+        if numbers.is_none() {
+            self.mistyped(key, value, &expected);
+        }
+        numbers
+    }
+
+    /// A table that is passed on as it is, as JSON; empty where it is not there.
+    pub fn free(&self, key: &str) -> serde_json::Map<String, serde_json::Value> {
+        let Some(value) = self.get(key) else { return serde_json::Map::new() };
+        match json(value.get_ref()) {
+            Some(serde_json::Value::Object(object)) => object,
+            _ => {
+                self.mistyped(key, value, "a table of texts, numbers and lists");
+                serde_json::Map::new()
+            }
+        }
+    }
+
     /// One of a few words, each with its meaning.
     pub fn choice_if<T: Clone>(&self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         self.choice_named(key, key, choices)
@@ -314,6 +350,26 @@ impl<'a> Table<'a> {
             );
         }
     }
+}
+
+/// `None` for what JSON does not have: dates, and numbers that are none.
+fn json(value: &DeValue<'_>) -> Option<serde_json::Value> {
+    Some(match value {
+        DeValue::String(text) => text.to_string().into(),
+        DeValue::Integer(integer) => integer.as_str().parse::<i64>().ok()?.into(),
+        DeValue::Float(float) => serde_json::Number::from_f64(float.as_str().parse().ok()?)?.into(),
+        DeValue::Boolean(truth) => (*truth).into(),
+        DeValue::Datetime(_) => return None,
+        DeValue::Array(items) => {
+            items.iter().map(|item| json(item.get_ref())).collect::<Option<Vec<_>>>()?.into()
+        }
+        DeValue::Table(table) => {
+            let entries = table
+                .iter()
+                .map(|(key, value)| Some((key.get_ref().to_string(), json(value.get_ref())?)));
+            entries.collect::<Option<serde_json::Map<_, _>>>()?.into()
+        }
+    })
 }
 
 fn note_spans(

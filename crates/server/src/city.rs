@@ -116,6 +116,8 @@ impl From<CityError> for Fault {
             CityError::Registry(error) => error.into(),
             CityError::UnknownDataset(..) => Self::new(Code::NotFound, error.to_string()),
             CityError::Refused(reason) => Self::new(Code::Refused, reason),
+            CityError::TooLarge(reason) => Self::new(Code::TooLarge, reason),
+            CityError::Busy(reason) => Self::new(Code::Busy, reason),
             CityError::Invalid(reason) => Self::new(Code::Invalid, reason),
             CityError::Intake(error) => Self::new(Code::Invalid, error.to_string()),
             CityError::Lake(error) if error.is_back_pressure() => {

@@ -67,6 +67,26 @@ pub const PAGE_ITEMS_MAX: usize = 200;
 pub const PAGE_ITEMS_DEFAULT: usize = 50;
 /// Length of a search's text.
 pub const SEARCH_CHARS_MAX: usize = 200;
+/// Features of one tile; the least important are left out.
+pub const TILE_FEATURES_MAX: usize = 30_000;
+/// Bytes of one tile, for the same reason.
+pub const TILE_BYTES_MAX: usize = 1 << 20;
+/// Tiles that are drawn at once; others wait.
+pub const TILES_DRAWN_MAX: usize = 8;
+/// Trees of areas kept at once: one for each set of areas that somebody sees.
+pub const AREA_TREES_MAX: usize = 8;
+/// Areas one inside the other.
+pub const AREA_DEPTH_MAX: usize = 16;
+/// Areas that a search finds.
+pub const FOUND_PLACES_MAX: usize = 20;
+/// Objects that a search finds.
+pub const FOUND_OBJECTS_MAX: usize = 30;
+/// Datasets that a search finds.
+pub const FOUND_DATASETS_MAX: usize = 10;
+/// Features on a page of OGC API Features.
+pub const OGC_ITEMS_MAX: usize = 5_000;
+/// The same where none are asked for.
+pub const OGC_ITEMS_DEFAULT: usize = 100;
 /// Time that open requests and connections get to end when the server stops.
 pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
 

@@ -4,6 +4,7 @@ pub mod analytic;
 pub mod append;
 pub mod import;
 pub mod point;
+pub mod tiles;
 
 use std::path::{Path, PathBuf};
 

@@ -2,12 +2,14 @@
 
 pub mod append;
 mod city;
+mod places;
 mod query;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use city::table_dir;
+pub use places::parquet_to_csv;
 
 use crate::side::Side;
 

@@ -31,6 +31,7 @@ mod plan;
 mod policy;
 mod quiet;
 mod series;
+mod sight;
 mod statement;
 mod stop;
 mod stream;
@@ -52,6 +53,7 @@ pub use governed::GovernedTable;
 pub use grants::{Events, Grant, Grants, GrantsError, LoggedEvents, NoGrants};
 pub use information::Visible;
 pub use limits::Limits;
+pub use sight::Sight;
 
 use crate::scenario::{NoOverlays, Overlays};
 use crate::{Session, Source};

@@ -103,7 +103,7 @@ impl Catalog {
         Ok(Description { schema: Arc::clone(schema), parameters })
     }
 
-    fn author(&self, session: &Session, sql: &str) -> Author {
+    pub(super) fn author(&self, session: &Session, sql: &str) -> Author {
         let user = session.principal.user.clone();
         Author { user, sql: sql.into(), events: Arc::clone(&self.options.events) }
     }

@@ -16,9 +16,15 @@ use crate::Principal;
 
 /// Plans `sql` over the dataset's stored fields for one principal.
 pub(super) fn row_filter(sql: &str, stored: &Schema, principal: &Principal) -> Result<Expr> {
+    at_moment(standing_filter(sql, stored, principal)?, Utc::now())
+}
+
+/// As [`row_filter`], with the clock still in it: the same for as long as the principal's scopes
+/// are.
+pub(super) fn standing_filter(sql: &str, stored: &Schema, principal: &Principal) -> Result<Expr> {
     let planned = plan_predicate_over(stored, sql, Scope::Session)
         .map_err(|fault| DataFusionError::Plan(fault.to_string()))?;
-    at_moment(planned.transform_up(|expr| substitute(expr, principal))?.data, Utc::now())
+    Ok(planned.transform_up(|expr| substitute(expr, principal))?.data)
 }
 
 fn substitute(expr: Expr, principal: &Principal) -> Result<Transformed<Expr>> {

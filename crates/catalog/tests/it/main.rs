@@ -9,5 +9,6 @@ mod limits;
 mod reference;
 mod scenarios;
 mod shelves;
+mod sights;
 mod spatial;
 mod support;

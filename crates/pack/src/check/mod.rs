@@ -5,6 +5,7 @@
 
 mod datasets;
 mod imports;
+mod map;
 mod policies;
 mod trees;
 
@@ -88,6 +89,7 @@ pub(crate) fn check(draft: &Draft, faults: &Faults) {
     policies::roles(draft, &names);
     policies::check(draft, &names);
     imports::check(draft, &names);
+    map::check(draft, &names);
 }
 
 /// Notes each name that was given before, pointing at the second and naming the first.

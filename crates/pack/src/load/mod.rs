@@ -8,6 +8,7 @@
 //!  datasets/*.toml      a contract each
 //!  policies/*.toml      who sees which rows and fields
 //!  imports/*.toml       how files become rows
+//!  map.toml             what the map shows, in packs that have one
 //! ```
 //!
 //! Reading judges what one value can be judged by; what needs two definitions is `check`'s.
@@ -15,6 +16,7 @@
 mod areas;
 mod datasets;
 mod imports;
+mod map;
 mod rules;
 
 use std::path::Path;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 
 use crate::check;
 use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::map::MapPlan;
 use crate::model::{
     Area, City, Contract, ImportMapping, Organisation, Pack, Place, Policy, Role, Text,
 };
@@ -68,6 +71,7 @@ pub(crate) struct Draft {
     pub roles: Vec<Sited<Role>>,
     pub policies: Vec<Sited<Policy>>,
     pub imports: Vec<Sited<ImportMapping>>,
+    pub map: Option<Sited<MapPlan>>,
     pub unread: Unread,
 }
 
@@ -89,6 +93,7 @@ pub fn load(dir: &Path) -> Result<Pack, Diagnostics> {
             roles: values(draft.roles),
             policies: values(draft.policies),
             imports: values(draft.imports),
+            map: draft.map.map(|map| map.value),
         }),
         _ => Err(faults),
     }
@@ -121,6 +126,14 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
     folder(dir, "imports", faults, |table| {
         each(table, "mapping", imports, faults, imports::mapping);
     });
+    if dir.join("map.toml").exists() {
+        file(dir, "map.toml", faults, |table| {
+            let before = faults.borrow().count();
+            let value = map::plan(table);
+            let sound = faults.borrow().count() == before;
+            draft.map = Some(Sited { value, sites: table.sites(), sound });
+        });
+    }
     draft
 }
 

@@ -7,17 +7,23 @@
 //! Every route under `/api` wants a bearer token, those that do not exist included; only the
 //! description at `/api/openapi.json` is open.
 
+mod areas;
 mod corrections;
 mod datasets;
 mod feed;
+mod find;
 mod input;
+mod keys;
 mod listen;
+mod map;
+mod ogc;
 pub mod openapi;
 mod problem;
 mod scenarios;
 mod sharing;
 mod sql;
 mod steward;
+mod tiles;
 mod ui;
 
 use std::panic::AssertUnwindSafe;
@@ -50,6 +56,7 @@ pub struct Http {
     city: Arc<City>,
     backend: Arc<dyn Backend>,
     search: SearchIndex,
+    maps: map::Maps,
     /// Where this city is found, without a slash at its end: names in DCAT and OpenLineage.
     base_url: String,
     places: Semaphore,
@@ -78,7 +85,18 @@ impl Http {
         let places = Semaphore::new(HTTP_REQUESTS_MAX);
         let uploads = Semaphore::new(feed::UPLOADS_MAX);
         let counters = Counters::default();
-        Ok(Arc::new(Self { city, backend, search, base_url, places, uploads, counters, ui }))
+        let maps = map::Maps::default();
+        Ok(Arc::new(Self {
+            city,
+            backend,
+            search,
+            maps,
+            base_url,
+            places,
+            uploads,
+            counters,
+            ui,
+        }))
     }
 }
 
@@ -106,10 +124,19 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/quarantine", get(steward::quarantine))
         .route("/quarantine/{id}/repair", post(steward::repair))
         .route("/quarantine/{id}/dismiss", post(steward::dismiss))
+        .route("/map", get(map::map))
+        .route("/areas", get(areas::list))
+        .route("/search", get(find::find))
         .route("/audit", get(steward::audit))
         .route("/audit/verify", get(steward::verify_audit))
         .route("/metrics", get(metrics))
         .fallback(nothing_here)
+        .method_not_allowed_fallback(not_so)
+        .layer(from_fn_with_state(http.clone(), authenticate));
+    let drawn = Router::new()
+        .route("/tiles/{layer}", get(tiles::tilejson))
+        .route("/tiles/{layer}/{z}/{x}/{y}", get(tiles::tile))
+        .merge(ogc::routes())
         .method_not_allowed_fallback(not_so)
         .layer(from_fn_with_state(http.clone(), authenticate));
     Router::new()
@@ -117,6 +144,7 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/readyz", get(ready))
         .route("/api/openapi.json", get(openapi::serve))
         .nest("/api", api)
+        .merge(drawn)
         .fallback(ui::serve)
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
         .layer(from_fn_with_state(http.clone(), guard))

@@ -7,7 +7,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
+use super::{
+    areas, corrections, datasets, feed, find, map, ogc, scenarios, sharing, sql, steward, tiles,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -46,6 +48,23 @@ use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
         steward::dismiss,
         steward::audit,
         steward::verify_audit,
+        map::map,
+        areas::list,
+        find::find,
+        tiles::tilejson,
+        tiles::tile,
+        ogc::landing,
+        ogc::conformance,
+        ogc::describe::api,
+        ogc::collections::list,
+        ogc::collections::one,
+        ogc::items::list,
+        ogc::items::one,
+        ogc::tiles::matrix_sets,
+        ogc::tiles::matrix_set,
+        ogc::tiles::tilesets,
+        ogc::tiles::tileset,
+        ogc::tiles::tile,
     ),
     tags(
         (name = "sql", description = "Questions in SQL"),
@@ -54,6 +73,8 @@ use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
         (name = "corrections", description = "Values held to be wrong"),
         (name = "scenarios", description = "The same questions under other rows"),
         (name = "steward", description = "Quarantine and audit"),
+        (name = "map", description = "Layers, tiles, areas, search"),
+        (name = "ogc", description = "OGC API Features and Tiles"),
     ),
     modifiers(&Token, &Problems),
 )]

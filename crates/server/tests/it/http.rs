@@ -153,6 +153,10 @@ fn operations() -> Vec<(String, String)> {
         path.replace("{id}", "00000000-0000-0000-0000-000000000000")
             .replace("{step}", "accept")
             .replace("{name}", "n")
+            .replace("{layer}", "n")
+            .replace("{key}", "n")
+            .replace("{z}/{x}/{y}", "1/0/0")
+            .replace("{z}/{row}/{column}", "1/0/0")
     };
     paths
         .iter()

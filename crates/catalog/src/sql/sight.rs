@@ -1,0 +1,104 @@
+//! What of a dataset a session sees, said so that two sessions can be compared: whoever keeps rows
+//! read by one for another must know that they would have been the same.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, Volatility};
+use pack::{Contract, Mask};
+
+use super::{Catalog, SqlError, policy};
+use crate::Session;
+
+/// Everything that decides which rows and values a session sees of a dataset. Sessions with equal
+/// sights are answered alike, unless a sight is [`Sight::moving`].
+#[derive(Debug, Clone)]
+pub struct Sight {
+    pub dataset: String,
+    /// Of the rows, as the source counts it.
+    pub version: u64,
+    /// Microseconds of the moment asked about.
+    pub as_of_us: Option<i64>,
+    /// Visible fields in contract order, with the mask of each.
+    pub fields: Vec<(String, Option<Mask>)>,
+    pub min_cell: Option<u32>,
+    /// Of the grants: when it moved, what was resolved before may no longer stand.
+    pub epoch: u64,
+    /// The row filter with the principal's scopes in it.
+    filter: Option<Expr>,
+}
+
+impl Sight {
+    /// Whether the rows seen change by themselves as time goes on: the filter asks the clock.
+    pub fn moving(&self) -> bool {
+        self.filter.as_ref().is_some_and(|filter| asks_the_clock(filter))
+    }
+
+    /// Whether rows read under one may be shown under the other. Both were resolved when they were
+    /// asked for, so that the epoch says nothing more.
+    pub fn alike(&self, other: &Self) -> bool {
+        self.version == other.version && self.same_rules(other)
+    }
+
+    /// As [`Sight::alike`], of rows that may be older or newer.
+    pub fn same_rules(&self, other: &Self) -> bool {
+        self.dataset == other.dataset
+            && self.as_of_us == other.as_of_us
+            && self.fields == other.fields
+            && self.min_cell == other.min_cell
+            && self.filter == other.filter
+    }
+
+    pub fn shows(&self, field: &str) -> bool {
+        self.fields.iter().any(|(name, _)| name == field)
+    }
+
+    /// Whether a field is shown as it is stored.
+    pub fn plain(&self, field: &str) -> bool {
+        self.fields.iter().any(|(name, mask)| name == field && mask.is_none())
+    }
+}
+
+fn asks_the_clock(filter: &Expr) -> bool {
+    let mut found = false;
+    let looked = filter.apply(|expr| {
+        if let Expr::ScalarFunction(call) = expr {
+            found |= call.func.signature().volatility != Volatility::Immutable;
+        }
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    // What cannot be looked through is taken to move.
+    found || looked.is_err()
+}
+
+impl Catalog {
+    /// What the session sees of a dataset; `None` where it does not exist for the principal.
+    pub async fn sight(
+        &self,
+        session: &Session,
+        contract: &Contract,
+    ) -> Result<Option<Sight>, SqlError> {
+        if !session.principal.may("query") {
+            return Ok(None);
+        }
+        // Before the grants are read, so that one made meanwhile counts as a later one.
+        let epoch = self.options.grants.epoch();
+        let version = self.source.version(&contract.id);
+        let Some(access) = self.access(&session.principal, contract).await? else {
+            return Ok(None);
+        };
+        let stored = contract.arrow_schema();
+        let filter = access.row_filter.as_ref().map(|sql| {
+            policy::standing_filter(sql, &stored, &session.principal).map_err(|error| {
+                self.author(session, sql).internal("policy", &format!("{}: {error}", access.by))
+            })
+        });
+        Ok(Some(Sight {
+            dataset: contract.id.clone(),
+            version,
+            as_of_us: session.as_of.map(|moment| moment.timestamp_micros()),
+            fields: access.fields,
+            min_cell: access.min_cell,
+            epoch,
+            filter: filter.transpose()?,
+        }))
+    }
+}
