@@ -179,5 +179,6 @@ pub fn pack() -> Pack {
         roles: Vec::new(),
         policies: Vec::new(),
         imports: Vec::new(),
+        boards: BTreeMap::new(),
     }
 }

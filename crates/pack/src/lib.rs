@@ -12,8 +12,10 @@
 mod check;
 pub mod codes;
 mod diagnostics;
+pub mod keys;
 mod load;
 pub mod model;
+pub mod platform;
 mod reader;
 mod source;
 pub mod sql;

@@ -115,6 +115,7 @@ impl From<CityError> for Fault {
             CityError::Sql(error) => error.into(),
             CityError::Registry(error) => error.into(),
             CityError::UnknownDataset(..) => Self::new(Code::NotFound, error.to_string()),
+            CityError::NotFound(reason) => Self::new(Code::NotFound, reason),
             CityError::Refused(reason) => Self::new(Code::Refused, reason),
             CityError::Invalid(reason) => Self::new(Code::Invalid, reason),
             CityError::Intake(error) => Self::new(Code::Invalid, error.to_string()),

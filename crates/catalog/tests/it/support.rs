@@ -176,6 +176,7 @@ pub fn city_pack() -> Pack {
             policy("plans-owner", PLANS, Applies::Owner),
         ],
         imports: Vec::new(),
+        boards: BTreeMap::new(),
         units: BTreeMap::new(),
     }
 }

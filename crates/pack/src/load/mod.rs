@@ -8,11 +8,13 @@
 //!  datasets/*.toml      a contract each
 //!  policies/*.toml      who sees which rows and fields
 //!  imports/*.toml       how files become rows
+//!  boards/*.toml        what people look at first
 //! ```
 //!
 //! Reading judges what one value can be judged by; what needs two definitions is `check`'s.
 
 mod areas;
+mod boards;
 mod datasets;
 mod imports;
 mod rules;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use crate::check;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::model::{
-    Area, City, Contract, ImportMapping, Organisation, Pack, Place, Policy, Role, Text,
+    Area, Board, City, Contract, ImportMapping, Organisation, Pack, Place, Policy, Role, Text,
 };
 use crate::reader::{Faults, Table, read_toml};
 use crate::source::{Sites, SourceFile};
@@ -68,6 +70,7 @@ pub(crate) struct Draft {
     pub roles: Vec<Sited<Role>>,
     pub policies: Vec<Sited<Policy>>,
     pub imports: Vec<Sited<ImportMapping>>,
+    pub boards: Vec<Sited<Board>>,
     pub unread: Unread,
 }
 
@@ -89,6 +92,7 @@ pub fn load(dir: &Path) -> Result<Pack, Diagnostics> {
             roles: values(draft.roles),
             policies: values(draft.policies),
             imports: values(draft.imports),
+            boards: values(draft.boards).into_iter().map(|b| (b.id.clone(), b)).collect(),
         }),
         _ => Err(faults),
     }
@@ -105,7 +109,8 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
         Some(areas) => draft.areas = areas,
         None => draft.unread.areas = true,
     }
-    let Draft { organisations, roles, datasets, policies, imports, unread, .. } = &mut draft;
+    let Draft { organisations, roles, datasets, policies, imports, boards, unread, .. } =
+        &mut draft;
     unread.organisations = !file(dir, "organisations.toml", faults, |table| {
         each(table, "organisation", organisations, faults, rules::organisation);
     });
@@ -120,6 +125,9 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
     });
     folder(dir, "imports", faults, |table| {
         each(table, "mapping", imports, faults, imports::mapping);
+    });
+    folder(dir, "boards", faults, |table| {
+        one(table, boards, faults, boards::board);
     });
     draft
 }

@@ -6,7 +6,10 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
+use super::{
+    boards, corrections, datasets, events, feed, objects, queries, registers, scenarios, sharing,
+    sql, steward,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,6 +48,20 @@ use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
         steward::dismiss,
         steward::audit,
         steward::verify_audit,
+        boards::list,
+        boards::page,
+        objects::object,
+        registers::list,
+        registers::rows,
+        registers::create,
+        registers::change,
+        registers::remove,
+        registers::history,
+        queries::list,
+        queries::create,
+        queries::change,
+        queries::remove,
+        events::events,
     ),
     tags(
         (name = "sql", description = "Questions in SQL"),
@@ -53,6 +70,8 @@ use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
         (name = "corrections", description = "Values held to be wrong"),
         (name = "scenarios", description = "The same questions under other rows"),
         (name = "steward", description = "Quarantine and audit"),
+        (name = "boards", description = "What people look at first, and what happens meanwhile"),
+        (name = "registers", description = "Rows that people keep"),
     ),
     modifiers(&Token),
 )]
