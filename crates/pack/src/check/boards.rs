@@ -18,7 +18,7 @@ pub(super) fn check(draft: &Draft, names: &Names<'_>) {
     let boards = &draft.boards;
     unique("board", boards.iter().map(|b| (b.value.id.as_str(), b.sites.place("id"))), names);
     let homes = boards.iter().flat_map(|board| {
-        let place = |index| board.sites.place(&format!("home_for.{index}"));
+        let place = move |index: usize| board.sites.place(&format!("home_for.{index}"));
         let roles = board.value.home_for.iter().enumerate();
         roles.map(move |(index, role)| (role.as_str(), place(index)))
     });
@@ -132,7 +132,9 @@ fn query(
         columns.iter().all(wanted)
     };
     let (fits, expected) = match tile.kind {
-        TileKind::Number => (numbers(&answered[..1]), "a number in the first column"),
+        TileKind::Number => {
+            (numbers(answered.get(..1).unwrap_or_default()), "a number in the first column")
+        }
         TileKind::Line | TileKind::Bar => (
             answered.len() > 1 && numbers(&answered[1..]),
             "a first column and numbers in the others",

@@ -314,7 +314,7 @@ fn position(expr: &SqlExpr) -> Option<SqlPosition> {
 }
 
 /// The parser says line 0 where it does not know.
-pub(super) fn position_of(location: Location) -> Option<SqlPosition> {
+fn position_of(location: Location) -> Option<SqlPosition> {
     let line = u32::try_from(location.line).ok().filter(|&line| line > 0)?;
     Some(SqlPosition { line, column: u32::try_from(location.column).ok()? })
 }

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, Result, TableReference, plan_err};
 use datafusion::execution::context::SessionState;
-use datafusion::logical_expr::builder::LogicalTableSource;
+use datafusion::logical_expr::logical_plan::builder::LogicalTableSource;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion::logical_expr::{
     AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
@@ -23,7 +23,7 @@ use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
-use super::plan::{SqlFault, one_line, position_of, syntax_fault};
+use super::plan::{SqlFault, SqlPosition, one_line, syntax_fault};
 use super::types::word;
 use super::{Scope, expr_planners, planning_state};
 use crate::diagnostics::nearest;
@@ -118,8 +118,12 @@ fn typed(plan: LogicalPlan, options: &ConfigOptions) -> Result<LogicalPlan> {
 }
 
 fn fault(error: &DataFusionError) -> SqlFault {
-    let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
-    SqlFault::new(span.and_then(|span| position_of(span.start)), one_line(error))
+    let span = error.diagnostic().and_then(|diagnostic| diagnostic.span.as_ref());
+    let position = span.and_then(|span| {
+        let line = u32::try_from(span.start.line).ok().filter(|&line| line > 0)?;
+        Some(SqlPosition { line, column: u32::try_from(span.start.column).ok()? })
+    });
+    SqlFault::new(position, one_line(error))
 }
 
 fn dataset_id(name: &TableReference) -> String {
