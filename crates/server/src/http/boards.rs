@@ -164,11 +164,8 @@ pub async fn page(
             .hint("GET /api/boards lists those that you are offered")
     })?;
     let prefix = prefix_of(asked.area.as_deref())?;
-    let tiles = stream::iter(&board.tiles)
-        .map(|tile| view(&http, &who, tile, &prefix))
-        .buffered(TILES_AT_ONCE_MAX)
-        .collect()
-        .await;
+    let asked: Vec<_> = board.tiles.iter().map(|tile| view(&http, &who, tile, &prefix)).collect();
+    let tiles = stream::iter(asked).buffered(TILES_AT_ONCE_MAX).collect().await;
     Ok(Json(BoardPage {
         id: board.id.clone(),
         title: (&board.title).into(),
