@@ -106,6 +106,17 @@ class Server:
             request.add_header("Authorization", f"Bearer {self.tokens[user]}")
         return answer(request)
 
+    def send(self, method, path, body=None, user=None):
+        """Status and JSON of a request, whatever its method."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.http + path, data=data, method=method)
+        if data is not None:
+            request.add_header("Content-Type", "application/json")
+        if user:
+            request.add_header("Authorization", f"Bearer {self.tokens[user]}")
+        status, _, text = answer(request)
+        return status, json.loads(text) if text else None
+
     def get(self, path, user=None, **headers):
         request = urllib.request.Request(self.http + path)
         for name, value in headers.items():
@@ -312,3 +323,56 @@ def enterprises(count):
             f"active,2024-05-01T08:00:00+08:00"
         )
     return "\n".join(lines) + "\n"
+
+
+# Who works in the demonstration city, a person for each role that has a home.
+WORKERS = {
+    "duty_officer": ("emergency", []),
+    "dispatcher": ("government_services", []),
+    "grid_worker": ("jinjiang", ["510104000000"]),
+    "department_head": ("ecology_environment", []),
+    "planner": ("planning_natural_resources", []),
+    "enterprise": ("commerce", []),
+    "resident": ("civil_affairs", []),
+    "data_steward": ("planning_natural_resources", []),
+    "policy_office": ("general_office", []),
+    "administrator": ("data", []),
+    "auditor": ("audit_office", []),
+    "security_officer": ("chengdu", []),
+    "reader": ("transport", []),
+    "analyst": ("health", []),
+    "researcher": ("statistics", []),
+    "district_officer": ("jinjiang", ["510104000000"]),
+}
+# The same planner's desk, with nothing but one district to look after.
+DISTRICT_PLANNER = "district_planner"
+
+
+@pytest.fixture(scope="session")
+def peopled(tmp_path_factory):
+    """The demonstration city with a user for each role, served."""
+    folder = tmp_path_factory.mktemp("peopled")
+    data, log = folder / "city", folder / "demo.log"
+    http, pg = f"127.0.0.1:{free_port()}", free_port()
+    environment = {name: value for name, value in os.environ.items() if name != "CITY_DATA"}
+    process = subprocess.Popen(
+        [SHUJIN, "demo", "--data", data, "--people", "10000"]
+        + ["--http", http, "--pg", f"127.0.0.1:{pg}"],
+        stdin=subprocess.DEVNULL,
+        stdout=log.open("w"),
+        stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        env=environment,
+    )
+    started(data, process, http, pg, log).stop()
+    for role, (organisation, areas) in WORKERS.items():
+        add_user(data, f"the_{role}", organisation, role, areas=areas)
+    add_user(
+        data, DISTRICT_PLANNER, "planning_natural_resources", "planner", areas=["510104000000"]
+    )
+    names = [f"the_{role}" for role in WORKERS] + [DISTRICT_PLANNER]
+    tokens = {name: token_of(data, name) for name in names}
+    server = serve(data, folder / "server.log")
+    server.tokens = tokens
+    yield server
+    server.stop()

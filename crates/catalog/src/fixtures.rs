@@ -180,5 +180,6 @@ pub fn pack() -> Pack {
         policies: Vec::new(),
         imports: Vec::new(),
         map: None,
+        boards: BTreeMap::new(),
     }
 }

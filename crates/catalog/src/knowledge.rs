@@ -120,7 +120,7 @@ impl FromIterator<(String, Known)> for Knowledge {
 }
 
 /// The owner organisation and those below it.
-pub(crate) fn acts_for_owner(principal: &Principal, contract: &Contract) -> bool {
+pub fn acts_for_owner(principal: &Principal, contract: &Contract) -> bool {
     principal.organisation == contract.owner || principal.ancestors.contains(&contract.owner)
 }
 

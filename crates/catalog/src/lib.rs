@@ -23,6 +23,7 @@ pub mod page;
 pub mod procedure;
 pub mod quality;
 pub mod records;
+pub mod saved;
 pub mod scenario;
 pub mod search;
 pub mod session;

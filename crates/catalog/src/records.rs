@@ -9,6 +9,7 @@ pub mod audit_head;
 pub mod correction;
 pub mod counter;
 mod migrations;
+pub mod saved_query;
 pub mod scenario;
 pub mod scenario_change;
 pub mod sharing_grant;
@@ -16,7 +17,7 @@ pub mod sharing_request;
 
 use chrono::{DateTime, Utc};
 
-pub use migrations::migrations;
+pub use migrations::{later_migrations, migrations};
 
 /// A time as the records keep it.
 pub fn micros(time: DateTime<Utc>) -> i64 {

@@ -20,8 +20,8 @@ mod model;
 mod standing;
 mod terms;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use pack::{Contract, Pack};
@@ -84,13 +84,34 @@ pub enum SharingError {
     Database(#[from] sea_orm::DbErr),
 }
 
+/// A step that a request has taken, for who watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stepped {
+    pub id: Uuid,
+    pub dataset: String,
+    /// The organisation that asked.
+    pub organisation: String,
+    /// The organisation that decides.
+    pub owner: String,
+    pub state: State,
+}
+
+/// Told of each step once it is committed.
+pub type Watcher = Box<dyn Fn(Stepped) + Send + Sync>;
+
 /// Requests and grants of one city.
-#[derive(Debug)]
 pub struct Sharing {
     records: Records,
     audit: Audit,
     pack: Arc<Pack>,
     epoch: AtomicU64,
+    watcher: OnceLock<Watcher>,
+}
+
+impl std::fmt::Debug for Sharing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sharing").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
 }
 
 impl Sharing {
@@ -100,7 +121,26 @@ impl Sharing {
         pack: Arc<Pack>,
     ) -> Result<Self, SharingError> {
         let epoch = AtomicU64::new(read_epoch(records.read()).await?);
-        Ok(Self { records: records.clone(), audit: audit.clone(), pack, epoch })
+        let (records, audit, watcher) = (records.clone(), audit.clone(), OnceLock::new());
+        Ok(Self { records, audit, pack, epoch, watcher })
+    }
+
+    /// Has each step told to `watcher`. The first one who watches is the only one.
+    pub fn watch(&self, watcher: Watcher) {
+        let _ = self.watcher.set(watcher);
+    }
+
+    fn tell(&self, id: Uuid, dataset: &str, organisation: &str, state: State) {
+        if let Some(watcher) = self.watcher.get() {
+            let owner = self.pack.datasets.get(dataset).map_or("", |contract| &contract.owner);
+            watcher(Stepped {
+                id,
+                dataset: dataset.to_owned(),
+                organisation: organisation.to_owned(),
+                owner: owner.to_owned(),
+                state,
+            });
+        }
     }
 
     /// Grows with every change of what is granted to whom.
@@ -201,6 +241,7 @@ impl Sharing {
         );
         self.audit.append(&txn, event.detail(request.summary())).await?;
         txn.commit().await?;
+        self.tell(request.id, &request.dataset, &request.organisation, request.state);
         Ok(request)
     }
 
@@ -355,6 +396,7 @@ impl Sharing {
     ) -> Result<(), SharingError> {
         let id = row.id;
         let access_changed = row.state == State::Granted.as_str() || to == State::Granted;
+        let (dataset, organisation) = (row.dataset.clone(), row.organisation.clone());
         let mut row = row.into_active_model();
         row.state = Set(to.to_string());
         row.decided_by = Set(Some(actor.user().to_owned()));
@@ -365,13 +407,15 @@ impl Sharing {
         let event = Event::new(actor.user(), actor.organisation(), &action, &id.to_string());
         let detail = json!({ "reason": reason, "terms": detail });
         self.audit.append(&txn, event.detail(detail)).await?;
-        if !access_changed {
-            return Ok(txn.commit().await?);
+        if access_changed {
+            let epoch = raise_epoch(&txn).await?;
+            txn.commit().await?;
+            // Two steps may come past here in either order: the epoch never goes back.
+            self.epoch.fetch_max(epoch, Ordering::AcqRel);
+        } else {
+            txn.commit().await?;
         }
-        let epoch = raise_epoch(&txn).await?;
-        txn.commit().await?;
-        // Two steps may come past here in either order: the epoch never goes back.
-        self.epoch.fetch_max(epoch, Ordering::AcqRel);
+        self.tell(id, &dataset, &organisation, to);
         Ok(())
     }
 

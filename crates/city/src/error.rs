@@ -21,6 +21,9 @@ pub enum CityError {
     Pack(String),
     #[error("no dataset {0} in the pack{1}")]
     UnknownDataset(String, String),
+    /// Nothing of the kind, or nothing that the asker may know of.
+    #[error("{0}")]
+    NotFound(String),
     #[error("refused: {0}")]
     Refused(String),
     #[error("{0}")]

@@ -25,11 +25,14 @@ use datafusion::common::ScalarValue;
 use datafusion::prelude::{SessionContext, ident, lit};
 use intake::{BadRow, Chunk, Crs, Intake, IntakeError, Origin};
 use pack::{Contract, DatasetKind, Severity};
+use registry::registers::Stamp;
+use registry::{Registers, Registry};
 use serde::Serialize;
 use store::lake::{Bulk, Producer};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::events::CityEvent;
 use crate::known::{Known, Verdict};
 use crate::open::Work;
 use crate::quarantine::{self, OPEN, QUARANTINE, Rejected};
@@ -100,8 +103,9 @@ impl City {
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<ImportSummary, CityError> {
         let contract = self.contract(&request.dataset)?.clone();
-        if contract.id == QUARANTINE {
-            return Err(CityError::Refused("the quarantine takes only what import rejects".into()));
+        if contract.id.split('.').next() == Some(pack::platform::SCHEMA) {
+            let reason = format!("{} is the platform's own: no file goes into it", contract.id);
+            return Err(CityError::Refused(reason));
         }
         let turn = self.turn(Work::Import, &contract.id);
         let _turn = turn.lock().await;
@@ -131,6 +135,7 @@ impl City {
         }
         let mut summary = run.finish().await?;
         summary.seconds = started.elapsed().as_secs_f64();
+        self.tell_of_rows(&contract.id, summary.rows_taken);
         self.record_import(&request.user, &summary).await?;
         Ok(summary)
     }
@@ -228,7 +233,9 @@ impl<'a> Run<'a> {
         let producer = format!("import/{fingerprint}");
         let (mut known, mut held, mut bulk) = (None, None, None);
         match contract.kind {
-            DatasetKind::Register => held = Some(city.held(contract).await?),
+            DatasetKind::Register if Registry::keeps(&contract.id) => {
+                held = Some(city.held(contract).await?);
+            }
             _ if !contract.key.is_empty() => known = Some(city.known(contract).await?),
             _ => {}
         }
@@ -335,6 +342,11 @@ impl<'a> Run<'a> {
         }
         let duplicate = match &mut self.bulk {
             Some(bulk) => bulk.write(rows, seq).await?,
+            None if Registers::keeps(self.contract) => {
+                let reason = format!("import {}", self.summary.file);
+                self.city.put_rows(self.contract, &rows, self.user, reason).await?;
+                false
+            }
             None => self.city.append_waiting(&self.contract.id, rows, None).await?,
         };
         match duplicate {
@@ -545,6 +557,7 @@ impl City {
         contract: &Contract,
         rows: Vec<RecordBatch>,
         producer: Producer,
+        user: &str,
     ) -> Result<(), CityError> {
         let turn = self.turn(Work::Import, &contract.id);
         let _turn = turn.lock().await;
@@ -560,8 +573,10 @@ impl City {
                 verdicts.iter().map(|verdict| *verdict != Verdict::Unchanged).collect();
             fresh = filter_record_batch(&rows, &BooleanArray::from(keep))?;
         }
-        if fresh.num_rows() > 0 {
-            self.append_rows(contract, fresh, producer).await?;
+        let count = fresh.num_rows() as u64;
+        if count > 0 {
+            self.append_rows(contract, fresh, producer, user).await?;
+            self.tell_of_rows(&contract.id, count);
         }
         Ok(())
     }
@@ -572,8 +587,12 @@ impl City {
         contract: &Contract,
         rows: RecordBatch,
         producer: Producer,
+        user: &str,
     ) -> Result<bool, CityError> {
         match contract.kind {
+            DatasetKind::Register if Registers::keeps(contract) => {
+                self.put_rows(contract, &rows, user, producer.id).await.map(|()| false)
+            }
             DatasetKind::Register => {
                 Err(CityError::Refused(rule_message(contract, NOT_IN_REGISTER)))
             }
@@ -614,6 +633,26 @@ impl City {
         let mut known = Known::new(key);
         known.load(near.execute_stream().await?).await?;
         Ok(known)
+    }
+
+    /// Puts rows into a register, a version each.
+    async fn put_rows(
+        &self,
+        contract: &Contract,
+        rows: &RecordBatch,
+        user: &str,
+        reason: String,
+    ) -> Result<(), CityError> {
+        let stamp = Stamp { by: user.to_owned(), reason, now: Utc::now(), event: None };
+        Ok(self.registers().put(contract, rows, stamp).await?)
+    }
+
+    /// Tells who watches that a dataset has new rows.
+    pub(crate) fn tell_of_rows(&self, dataset: &str, rows: u64) {
+        if rows > 0 {
+            let id = dataset.to_owned();
+            self.events().tell(CityEvent::Dataset { id, at: Utc::now(), rows });
+        }
     }
 
     async fn known_rejected(&self, contract: &Contract) -> Result<Known, CityError> {

@@ -5,20 +5,28 @@
 //!  pack ──► registry ──► principals                    server, shujin
 //!    │          │                                           │
 //!    ▼          ▼                                           ▼
-//!  catalog ◄─ source ─► records │ lake │ blobs        City { import, query, quarantine,
-//!                                                            maintain, backup }
+//!  catalog ◄─ source ─► records │ lake │ blobs        City { import, query, quarantine, registers,
+//!                                                            boards, events, maintain, backup }
 //! ```
 //!
 //! Knows no HTTP and no command line.
 
 mod atlas;
 mod backup;
+mod boards;
+mod browse;
+mod edit;
 mod error;
+mod events;
 mod facts;
 pub mod folder;
+mod geojson;
 mod import;
 mod known;
+mod newest;
+mod objects;
 mod open;
+mod platform;
 mod quarantine;
 mod register;
 mod repair;
@@ -27,9 +35,14 @@ mod source;
 
 pub use atlas::{AtlasLimits, LayerSpec, Shown};
 pub use backup::{BackupReport, restore};
+pub use boards::{SourceOf, TILE_ROWS_MAX, TileAnswer};
+pub use browse::{RegisterRow, RowsAsked, RowsPage};
+pub use edit::{Edited, RowChange};
 pub use error::CityError;
+pub use events::{CityEvent, Events};
 pub use import::{ImportRequest, ImportSummary, Progress, QUARANTINED_ROWS_MAX, Quality};
+pub use objects::{EDIT, FieldOf, Link, Object, area_field, name_field};
 pub use open::{City, OPERATOR, OpenOptions};
 pub use quarantine::{QUARANTINE, Rejected};
-pub use repair::LISTED_ROWS_MAX;
+pub use repair::{Cell, LISTED_ROWS_MAX};
 pub use scratch::Scratch;

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
 use catalog::audit::{Audit, Event, Head, Outcome};
 use catalog::corrections::Corrections;
+use catalog::saved::SavedQueries;
 use catalog::scenario::Scenarios;
 use catalog::sharing::Sharing;
 use catalog::statistics::Statistics;
@@ -18,7 +20,7 @@ use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use pack::{Contract, DatasetKind, Pack};
-use registry::{NewUser, Registry, RegistryError};
+use registry::{NewUser, Registers, Registry, RegistryError};
 use sha2::{Digest, Sha256};
 use store::blobs::Blobs;
 use store::lake::{Lake, LakeOptions, Mode, Producer, Retention, TableSpec};
@@ -26,8 +28,9 @@ use store::records::{Migrations, Records};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::atlas::{Atlas, AtlasLimits, LayerSpec, Shown};
+use crate::events::{CityEvent, Events};
 use crate::folder::Folder;
-use crate::quarantine;
+use crate::newest::Newest;
 use crate::scratch;
 use crate::source::Stores;
 use crate::{CityError, ImportSummary};
@@ -81,9 +84,12 @@ pub struct City {
     blobs: Blobs,
     audit: Audit,
     registry: Arc<Registry>,
+    registers: Arc<Registers>,
     sharing: Arc<Sharing>,
     corrections: Arc<Corrections>,
     scenarios: Arc<Scenarios>,
+    saved: SavedQueries,
+    events: Events,
     usage: UsageLog,
     usage_sink: Arc<dyn UsageSink>,
     stores: Arc<Stores>,
@@ -137,12 +143,24 @@ impl City {
         let registry = Arc::new(Registry::open(&records, &audit).await?);
         registry.synchronise(&pack, Utc::now()).await?;
         let sharing = Arc::new(Sharing::open(&records, &audit, pack.clone()).await?);
+        let events = Events::default();
+        let told = events.clone();
+        sharing.watch(Box::new(move |step| told.tell(CityEvent::Request(step))));
         let corrections = Arc::new(Corrections::open(&records, &audit, pack.clone()));
         let scenarios = Arc::new(Scenarios::open(&records, &audit, pack.clone()));
         let usage = UsageLog::start(records.clone(), UsageLogOptions::default());
         let secret = folder.secret()?;
-        let stores =
-            Arc::new(Stores { pack: pack.clone(), lake: lake.clone(), registry: registry.clone() });
+        let registers = Arc::new(Registers::open(&records, &audit));
+        let stores = Arc::new(Stores {
+            pack: pack.clone(),
+            lake: lake.clone(),
+            registry: registry.clone(),
+            registers: registers.clone(),
+            sharing: sharing.clone(),
+            audit: audit.clone(),
+            newest: Newest::default(),
+            asked: AtomicU64::new(0),
+        });
         let catalog = Catalog::open(
             pack.clone(),
             stores.clone(),
@@ -159,11 +177,14 @@ impl City {
         let city = Self {
             folder,
             pack,
-            records,
             lake,
             blobs,
+            saved: SavedQueries::open(&records, &audit),
+            records,
             audit,
             registry,
+            registers,
+            events,
             sharing,
             corrections,
             scenarios,
@@ -237,6 +258,18 @@ impl City {
 
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    pub fn registers(&self) -> &Arc<Registers> {
+        &self.registers
+    }
+
+    pub fn saved_queries(&self) -> &SavedQueries {
+        &self.saved
+    }
+
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     pub fn sharing(&self) -> &Arc<Sharing> {
@@ -460,6 +493,7 @@ impl City {
 pub(crate) fn migrations() -> Migrations {
     let mut migrations = catalog::records::migrations();
     migrations.extend(registry::migrations());
+    migrations.extend(catalog::records::later_migrations());
     migrations
 }
 
@@ -473,9 +507,10 @@ fn load(dir: &Path) -> Result<Pack, CityError> {
 
 /// The pack with the datasets that every city has.
 fn with_own_datasets(mut pack: Pack) -> Pack {
-    let contract = quarantine::contract(&pack.city.operator);
-    pack.datasets.insert(contract.id.clone(), contract);
-    pack.policies.push(quarantine::policy());
+    for contract in pack::platform::contracts(&pack.city.operator) {
+        pack.datasets.insert(contract.id.clone(), contract);
+    }
+    pack.policies.extend(pack::platform::policies(&pack.roles));
     pack
 }
 

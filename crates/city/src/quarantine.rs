@@ -5,23 +5,19 @@
 //! A row is known by its file's fingerprint and its place in it: importing the file again finds
 //! the same rows here, whatever became of them since.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field as ArrowField, Schema};
 use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, Utc};
-use pack::{
-    Applies, Class, Contract, DatasetKind, DriftRule, Field, FieldType, Pii, Place, Policy,
-    Sharing, SharingAttribute, Text,
-};
+use pack::Contract;
 use serde::Serialize;
 
 use crate::CityError;
 
-/// The dataset's id.
-pub const QUARANTINE: &str = "system.quarantine";
+pub use pack::platform::QUARANTINE;
+
 /// States of a row.
 pub const OPEN: &str = "open";
 pub const REPAIRED: &str = "repaired";
@@ -53,96 +49,9 @@ pub struct Rejected {
     pub at: DateTime<Utc>,
 }
 
-type Column = (&'static str, &'static str, &'static str, FieldType, bool);
-
-/// Name, Chinese and English title, type, required.
-const COLUMNS: [Column; 16] = [
-    ("id", "编号", "Id", FieldType::Text, true),
-    ("dataset", "数据集", "Dataset", FieldType::Text, true),
-    ("owner", "数源部门", "Owner", FieldType::OrganisationId, true),
-    ("file", "文件", "File", FieldType::Text, true),
-    ("line", "行号", "Line", FieldType::Integer, true),
-    ("field", "字段", "Field", FieldType::Text, false),
-    ("reason", "原因代码", "Reason code", FieldType::Text, true),
-    ("message", "原因说明", "Message", FieldType::Text, true),
-    ("raw", "原文", "Raw text", FieldType::Text, true),
-    ("columns", "列名", "Columns", FieldType::Text, true),
-    ("mapping", "映射", "Mapping", FieldType::Text, false),
-    ("crs", "坐标系", "Coordinate system", FieldType::Text, true),
-    ("state", "状态", "State", FieldType::Text, true),
-    ("remark", "备注", "Remark", FieldType::Text, false),
-    ("handled_by", "经办人", "Handled by", FieldType::Text, true),
-    ("handled_at", "时间", "Handled at", FieldType::Timestamp, true),
-];
-
-fn text(zh: &str, en: &str) -> Text {
-    Text { zh: zh.to_owned(), en: en.to_owned() }
-}
-
 /// The quarantine's contract: the platform's own, the same in every city.
 pub fn contract(owner: &str) -> Contract {
-    let field = |(name, zh, en, ty, required): &Column| Field {
-        name: (*name).to_owned(),
-        ty: *ty,
-        unit: None,
-        title: text(zh, en),
-        description: text(zh, en),
-        class: Some(Class::Important),
-        level: 3,
-        // Raw text may hold anything that its dataset holds.
-        pii: if *name == "raw" { Pii::Sensitive } else { Pii::None },
-        required: *required,
-        aliases: Vec::new(),
-        codes: Vec::new(),
-        place: Place::default(),
-    };
-    Contract {
-        id: QUARANTINE.to_owned(),
-        resource_id: "shujin/system/quarantine".to_owned(),
-        title: text("入库隔离区", "Quarantine"),
-        description: text(
-            "未通过校验的数据行,附原因、文件、行号与原文,可更正后重新入库。",
-            "Rows that were not taken, with reason, file, line and text, to be corrected and taken.",
-        ),
-        theme: "system".to_owned(),
-        keywords: vec!["quarantine".to_owned(), "隔离".to_owned(), "数据质量".to_owned()],
-        owner: owner.to_owned(),
-        accountable: "data steward".to_owned(),
-        source_system: "shujin".to_owned(),
-        kind: DatasetKind::Snapshot,
-        fields: COLUMNS.iter().map(field).collect(),
-        key: vec!["id".to_owned()],
-        time: Some("handled_at".to_owned()),
-        geometry: None,
-        update_period_minutes: None,
-        freshness_limit_minutes: None,
-        sharing: Sharing {
-            attribute: SharingAttribute::NotShared,
-            legal_ground: text("原始行可能含个人信息", "raw rows may hold personal data"),
-            conditions: Text::default(),
-        },
-        open: false,
-        published: String::new(),
-        related: Vec::new(),
-        retention_days: None,
-        drift: DriftRule::Refuse,
-        quality: Vec::new(),
-        place: Place::default(),
-    }
-}
-
-/// Who sees which rows: those in whose name the row's dataset is held.
-pub fn policy() -> Policy {
-    Policy {
-        id: "quarantine_by_owner".to_owned(),
-        dataset: QUARANTINE.to_owned(),
-        applies: Applies::Everyone,
-        row_filter: Some("in_organisation(owner)".to_owned()),
-        masks: BTreeMap::new(),
-        hidden: Vec::new(),
-        min_cell: None,
-        place: Place::default(),
-    }
+    pack::platform::quarantine(owner)
 }
 
 /// Rows as the lake keeps them.

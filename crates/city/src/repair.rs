@@ -10,7 +10,7 @@ use chrono::Utc;
 use datafusion::prelude::{SessionContext, col, lit};
 use intake::bounds::RAW_BYTES_MAX;
 use intake::{Crs, Format};
-use pack::{Contract, Shape};
+use pack::{Contract, Shape, ValueSource};
 use store::lake::Producer;
 
 use crate::import::{ImportRequest, Verified};
@@ -100,7 +100,7 @@ impl City {
         let Verified { rows } = self.verify_rows(&request, &contract).await?;
         drop(scratch);
         let producer = Producer { id: format!("repair/{id}"), seq: 0 };
-        self.take_rows(&contract, rows, producer).await?;
+        self.take_rows(&contract, rows, producer, user).await?;
         self.close_row(row, REPAIRED, describe(corrections), user).await
     }
 
@@ -161,6 +161,76 @@ impl City {
             ))),
         }
     }
+}
+
+/// One cell of a quarantined record, to be corrected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// The file's column: what a correction names.
+    pub column: String,
+    /// The field that it fills as it stands.
+    pub field: Option<String>,
+    pub text: String,
+}
+
+impl City {
+    /// The cells of a record that is kept in quarantine; none where it cannot be cut into them,
+    /// so that it has to be mended in its file.
+    pub fn cells(
+        &self,
+        dataset: &str,
+        raw: &str,
+        columns: &str,
+        mapping: Option<&str>,
+    ) -> Vec<Cell> {
+        let Ok(contract) = self.contract(dataset) else { return Vec::new() };
+        let mapping = self.pack().imports.iter().find(|known| Some(known.id.as_str()) == mapping);
+        let filled = |column: &str| {
+            let mapped = mapping.and_then(|mapping| {
+                let of =
+                    |source: &ValueSource| matches!(source, ValueSource::Column(c) if c == column);
+                mapping.values.iter().find(|(_, source)| of(source)).map(|(field, _)| field.clone())
+            });
+            mapped.or_else(|| field_of(contract, column))
+        };
+        let cells = cut_up(raw, columns).unwrap_or_default();
+        let cell = |(column, text): (String, String)| {
+            let field = filled(&column);
+            Cell { column, field, text }
+        };
+        cells.into_iter().map(cell).collect()
+    }
+}
+
+/// Column and text of each cell.
+fn cut_up(raw: &str, columns: &str) -> Option<Vec<(String, String)>> {
+    if raw.trim_start().starts_with('{') {
+        let mut object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(raw).ok()?;
+        let text = |value: &serde_json::Value| match value {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Null => String::new(),
+            other => other.to_string(),
+        };
+        let cells = cells_of(&mut object);
+        return Some(cells.iter().map(|(name, value)| (name.clone(), text(value))).collect());
+    }
+    if raw.len() + CHARACTER_BYTES_MAX > RAW_BYTES_MAX {
+        return None;
+    }
+    let columns: Vec<String> = serde_json::from_str(columns).ok()?;
+    let cells = cut(raw, columns.len())?;
+    Some(columns.into_iter().zip(cells).collect())
+}
+
+/// The field that a column of this name fills.
+fn field_of(contract: &Contract, column: &str) -> Option<String> {
+    let column = column.trim();
+    let named = |field: &&pack::Field| {
+        let names = field.aliases.iter().chain([&field.name, &field.title.zh, &field.title.en]);
+        names.into_iter().any(|name| name == column)
+    };
+    contract.fields.iter().find(named).map(|field| field.name.clone())
 }
 
 fn describe(corrections: &[(String, String)]) -> String {
@@ -336,6 +406,18 @@ mod tests {
             fix(&feature, "line", "12").unwrap(),
             "{\"properties\":{\"line\":\"12\"},\"type\":\"Feature\"}\n"
         );
+    }
+
+    #[test]
+    fn a_record_is_cut_into_cells_with_their_columns() {
+        let cells = cut_up("草堂寺;\"a;b\";x", r#"["site","note","pm25"]"#).unwrap();
+        assert_eq!(cells[1], ("note".to_owned(), "a;b".to_owned()));
+        let cells = cut_up(r#"{"line":null,"raw":[1]}"#, "").unwrap();
+        assert_eq!(cells, [("line".into(), String::new()), ("raw".into(), "[1]".into())]);
+        assert_eq!(cut_up("a,b", r#"["x","y","z"]"#), None);
+        let contract = crate::quarantine::contract("data");
+        assert_eq!(field_of(&contract, "行号").as_deref(), Some("line"));
+        assert_eq!(field_of(&contract, "nothing"), None);
     }
 
     #[test]

@@ -1,21 +1,52 @@
 //! Where the catalogue's rows come from: machine-made datasets from the lake, registers from the
-//! registry. The only place that knows which dataset lives where.
+//! registry, the platform's view of itself from all of them. The only place that knows which
+//! dataset lives where.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use catalog::audit::Audit;
+use catalog::sharing::Sharing;
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
-use pack::{DatasetKind, Pack};
-use registry::Registry;
+use pack::{Contract, DatasetKind, Pack};
+use registry::{Registers, Registry, RegistryError};
 use store::lake::Lake;
+
+use crate::newest::Newest;
+use crate::platform;
 
 #[derive(Debug)]
 pub struct Stores {
     pub pack: Arc<Pack>,
     pub lake: Arc<Lake>,
     pub registry: Arc<Registry>,
+    pub registers: Arc<Registers>,
+    pub sharing: Arc<Sharing>,
+    pub audit: Audit,
+    pub newest: Newest,
+    /// Asked for the version of what is made anew each time.
+    pub asked: AtomicU64,
+}
+
+/// Which room a dataset's rows are in.
+enum Room {
+    Lake,
+    /// The pack's own text: areas, organisations.
+    Registry,
+    Registers,
+    Platform,
+}
+
+fn room(contract: &Contract) -> Room {
+    match contract.kind {
+        DatasetKind::Stream | DatasetKind::Snapshot => Room::Lake,
+        DatasetKind::Register if platform::makes(contract) => Room::Platform,
+        DatasetKind::Register if Registers::keeps(contract) => Room::Registers,
+        DatasetKind::Register => Room::Registry,
+    }
 }
 
 #[async_trait]
@@ -25,26 +56,28 @@ impl catalog::Source for Stores {
         dataset: &str,
         as_of: Option<DateTime<Utc>>,
     ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
-        let contract = self.pack.datasets.get(dataset);
-        match contract.map(|contract| (contract.kind, contract)) {
-            Some((DatasetKind::Register, contract)) => self
-                .registry
-                .table(contract, as_of)
-                .await
-                .map_err(|error| DataFusionError::External(Box::new(error))),
-            Some((DatasetKind::Stream | DatasetKind::Snapshot, _)) => self
+        let external = |error: RegistryError| DataFusionError::External(Box::new(error));
+        let Some(contract) = self.pack.datasets.get(dataset) else {
+            return Err(DataFusionError::Plan(format!("no dataset {dataset}")));
+        };
+        match room(contract) {
+            Room::Platform => self.platform_table(contract, as_of).await,
+            Room::Registers => self.registers.table(contract, as_of).await.map_err(external),
+            Room::Registry => self.registry.table(contract, as_of).await.map_err(external),
+            Room::Lake => self
                 .lake
                 .snapshot(dataset, as_of)
                 .await
                 .map_err(|error| DataFusionError::External(Box::new(error))),
-            None => Err(DataFusionError::Plan(format!("no dataset {dataset}"))),
         }
     }
 
     fn version(&self, dataset: &str) -> u64 {
-        match self.pack.datasets.get(dataset).map(|contract| contract.kind) {
-            Some(DatasetKind::Register) => self.registry.version(),
-            _ => self.lake.version(dataset),
+        match self.pack.datasets.get(dataset).map(room) {
+            Some(Room::Platform) => self.asked.fetch_add(1, Ordering::Relaxed),
+            Some(Room::Registers) => self.registers.version(dataset),
+            Some(Room::Registry) => self.registry.version(),
+            Some(Room::Lake) | None => self.lake.version(dataset),
         }
     }
 }

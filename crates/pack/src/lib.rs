@@ -12,9 +12,11 @@
 mod check;
 pub mod codes;
 mod diagnostics;
+pub mod keys;
 mod load;
 mod map;
 pub mod model;
+pub mod platform;
 mod reader;
 mod source;
 pub mod sql;

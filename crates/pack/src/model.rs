@@ -35,6 +35,8 @@ pub struct Pack {
     pub imports: Vec<ImportMapping>,
     /// `None`: the pack draws no map.
     pub map: Option<MapPlan>,
+    /// What people look at first, by id.
+    pub boards: BTreeMap<String, Board>,
 }
 
 /// Chinese and English texts of one thing; Chinese first.
@@ -306,13 +308,14 @@ impl Contract {
 const WGS84_METADATA: &str = r#"{"crs":"OGC:CRS84","crs_type":"authority_code"}"#;
 
 /// What a role may allow. One list, so that a pack cannot grant what nothing checks.
-pub const PERMISSIONS: [&str; 10] = [
+pub const PERMISSIONS: [&str; 11] = [
     "read_catalogue",
     "query",
     "import",
     "request_sharing",
     "grant",
     "correct",
+    "edit_register",
     "scenario",
     "audit",
     "manage_users",
@@ -442,4 +445,80 @@ pub enum ValueSource {
     LocalTime(String),
     /// A point from longitude and latitude columns.
     Point { lon: String, lat: String },
+}
+
+/// A page of tiles, each a question in SQL: what a role sees first, or what a wall shows.
+#[derive(Debug, Clone)]
+pub struct Board {
+    pub id: String,
+    pub title: Text,
+    pub description: Text,
+    /// Who is offered it; nobody named: everybody.
+    pub roles: Vec<String>,
+    /// Roles that see it when they come in.
+    pub home_for: Vec<String>,
+    pub tiles: Vec<Tile>,
+    pub place: Place,
+}
+
+/// How a tile's rows are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TileKind {
+    /// The first column of the one row.
+    Number,
+    /// The first column against the others, in order.
+    Line,
+    /// The same, as bars.
+    Bar,
+    Table,
+}
+
+/// Which way is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Better {
+    Higher,
+    Lower,
+}
+
+/// One question of a board. It is asked under the reader's own session.
+#[derive(Debug, Clone)]
+pub struct Tile {
+    pub id: String,
+    pub title: Text,
+    /// What the number means and what to do about it, for who is tired.
+    pub note: Text,
+    pub kind: TileKind,
+    /// From the pack's unit list.
+    pub unit: Option<String>,
+    /// Quarters of the board's width, 1 to 4.
+    pub width: u8,
+    /// One `SELECT`; `$area` stands for the code prefix of the area looked at.
+    pub sql: String,
+    /// What is aimed at.
+    pub target: Option<f64>,
+    /// What must not be fallen short of (or gone over, where lower is better).
+    pub floor: Option<f64>,
+    pub better: Option<Better>,
+    pub columns: Vec<TileColumn>,
+    pub place: Place,
+}
+
+impl Tile {
+    /// Whether it can be asked about one area.
+    pub fn by_area(&self) -> bool {
+        self.sql.contains(crate::sql::AREA_PARAMETER)
+    }
+}
+
+/// What a column of a tile is called. Columns that are not named here have their field's title.
+#[derive(Debug, Clone)]
+pub struct TileColumn {
+    pub name: String,
+    pub title: Text,
+    pub unit: Option<String>,
+    /// What coded values are called: `urgent` → 紧急, urgent.
+    pub labels: BTreeMap<String, Text>,
+    pub place: Place,
 }

@@ -177,6 +177,21 @@ impl<'a> Table<'a> {
         self.integer_if(key, range).unwrap_or(start)
     }
 
+    /// A number, whole or not.
+    pub fn number_if(&self, key: &str) -> Option<f64> {
+        let value = self.get(key)?;
+        let number = match value.get_ref() {
+            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().parse().ok(),
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            _ => None,
+        };
+        let number = number.filter(|number: &f64| number.is_finite());
+        if number.is_none() {
+            self.mistyped(key, value, "a number");
+        }
+        number
+    }
+
     /// False where it is not there.
     pub fn flag(&self, key: &str) -> bool {
         let Some(value) = self.get(key) else { return false };

@@ -3,6 +3,8 @@
 //! ```text
 //!  pack ── synchronise ──► organisations, areas (bitemporal) ──► place.area, party.organisation
 //!                                     │ tree
+//!  edits, files ──► registers (versions) ──► place.facility and others that the pack defines
+//!
 //!  user, token, password ─────────────┴──► Principal { ancestors, subtree, area prefixes, permissions }
 //! ```
 //!
@@ -15,6 +17,7 @@ mod geometry;
 pub mod people;
 pub mod records;
 pub mod register;
+pub mod registers;
 pub mod scram;
 pub mod secret;
 pub mod sync;
@@ -32,6 +35,7 @@ use uuid::Uuid;
 
 pub use people::{Change, NewToken, NewUser, TokenInfo, UserInfo};
 pub use records::migrations;
+pub use registers::Registers;
 pub use sync::{Succession, Summary, ThingKind};
 pub use tree::Tree;
 
@@ -60,6 +64,15 @@ pub enum RegistryError {
     UnknownRegister { dataset: String, expected: String },
     #[error("the contract of `{dataset}` asks for {asked}, which the register cannot give: {hint}")]
     Contract { dataset: String, asked: String, hint: String },
+    #[error("there is no row `{0}`")]
+    UnknownRow(String),
+    #[error("there is a row `{key}` already; change it instead")]
+    RowExists { key: String },
+    #[error(
+        "row `{key}` is at version {newest}, not {version}: somebody changed it meanwhile; look \
+         at it again"
+    )]
+    Stale { key: String, version: i64, newest: i64 },
     #[error("registry row {id} cannot be read: {problem}; restore a backup")]
     Damaged { id: String, problem: String },
     #[error("the system gave no random bytes: {0}")]

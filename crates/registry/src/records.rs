@@ -8,6 +8,7 @@
 pub mod area;
 mod migrations;
 pub mod organisation;
+pub mod register_row;
 pub mod succession;
 pub mod token;
 pub mod user;

@@ -115,6 +115,7 @@ impl From<CityError> for Fault {
             CityError::Sql(error) => error.into(),
             CityError::Registry(error) => error.into(),
             CityError::UnknownDataset(..) => Self::new(Code::NotFound, error.to_string()),
+            CityError::NotFound(reason) => Self::new(Code::NotFound, reason),
             CityError::Refused(reason) => Self::new(Code::Refused, reason),
             CityError::TooLarge(reason) => Self::new(Code::TooLarge, reason),
             CityError::Busy(reason) => Self::new(Code::Busy, reason),

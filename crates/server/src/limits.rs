@@ -87,6 +87,18 @@ pub const FOUND_DATASETS_MAX: usize = 10;
 pub const OGC_ITEMS_MAX: usize = 5_000;
 /// The same where none are asked for.
 pub const OGC_ITEMS_DEFAULT: usize = 100;
+/// Digits of an area's code, the grids' included.
+pub const AREA_CODE_CHARS_MAX: usize = 24;
+/// Tiles of one board that are asked at once: half of what one principal may ask.
+pub const TILES_AT_ONCE_MAX: usize = 4;
+/// Streams of events at once, and so fewer than connections.
+pub const EVENT_STREAMS_MAX: usize = 600;
+/// A stream of events ends after this; the browser opens another, with the rights of that time.
+pub const EVENT_STREAM_SECONDS_MAX: u64 = 900;
+/// A stream without news says so this often.
+pub const EVENT_BEAT_SECONDS: u64 = 15;
+/// How long a browser waits before it opens a stream again.
+pub const EVENT_RETRY_MS: u64 = 3_000;
 /// Time that open requests and connections get to end when the server stops.
 pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
 

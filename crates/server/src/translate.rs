@@ -5,6 +5,7 @@ use catalog::SqlError;
 use catalog::audit::AuditError;
 use catalog::corrections::CorrectionError;
 use catalog::procedure::StepError;
+use catalog::saved::SavedError;
 use catalog::scenario::ScenarioError;
 use catalog::sharing::SharingError;
 use catalog::sql::LimitKind;
@@ -51,8 +52,11 @@ impl From<RegistryError> for Fault {
             RegistryError::UnknownUser(_)
             | RegistryError::UnknownToken(_)
             | RegistryError::UnknownOrganisation(_)
-            | RegistryError::UnknownArea(_) => Code::NotFound,
-            RegistryError::UserExists(_) => Code::Conflict,
+            | RegistryError::UnknownArea(_)
+            | RegistryError::UnknownRow(_) => Code::NotFound,
+            RegistryError::UserExists(_)
+            | RegistryError::RowExists { .. }
+            | RegistryError::Stale { .. } => Code::Conflict,
             RegistryError::Input { .. } => Code::Invalid,
             _ => return Self::internal(error),
         };
@@ -96,6 +100,19 @@ impl From<CorrectionError> for Fault {
             CorrectionError::Step(step) => return step.into(),
             CorrectionError::UnknownDataset(_) | CorrectionError::Unknown(_) => Code::NotFound,
             CorrectionError::Claim { .. } => Code::Invalid,
+            _ => return Self::internal(error),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<SavedError> for Fault {
+    fn from(error: SavedError) -> Self {
+        let code = match error {
+            SavedError::Unknown(_) => Code::NotFound,
+            SavedError::NotYours { .. } => Code::Refused,
+            SavedError::Bad { .. } => Code::Invalid,
+            SavedError::TooMany => Code::TooLarge,
             _ => return Self::internal(error),
         };
         Self::new(code, error.to_string())

@@ -11,8 +11,8 @@ use sea_orm_migration::SchemaManager;
 use store::records::migrations::{MigrationName, MigrationTrait, Migrations};
 
 use super::{
-    audit_entry, audit_head, correction, counter, scenario, scenario_change, sharing_grant,
-    sharing_request,
+    audit_entry, audit_head, correction, counter, saved_query, scenario, scenario_change,
+    sharing_grant, sharing_request,
 };
 use crate::{quality, statistics, usage};
 
@@ -27,6 +27,11 @@ pub fn migrations() -> Migrations {
         Box::new(statistics::records::Migration),
         Box::new(Scenarios),
     ]
+}
+
+/// Those that came after the registry's first: they go behind them, for folders that have both.
+pub fn later_migrations() -> Migrations {
+    vec![Box::new(SavedQueries)]
 }
 
 struct Audit;
@@ -225,5 +230,39 @@ impl MigrationTrait for Scenarios {
             .unique()
             .to_owned();
         manager.create_index(one_a_row).await
+    }
+}
+
+struct SavedQueries;
+
+impl MigrationName for SavedQueries {
+    fn name(&self) -> &str {
+        "catalog_0008_saved_queries"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SavedQueries {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use saved_query::Column;
+        let queries = Table::create()
+            .table(saved_query::Entity)
+            .col(ColumnDef::new(Column::Id).uuid().not_null().primary_key())
+            .col(ColumnDef::new(Column::Title).text().not_null())
+            .col(ColumnDef::new(Column::Sql).text().not_null())
+            .col(ColumnDef::new(Column::Chart).text())
+            .col(ColumnDef::new(Column::Shared).string().not_null())
+            .col(ColumnDef::new(Column::Owner).string().not_null())
+            .col(ColumnDef::new(Column::Organisation).text().not_null())
+            .col(ColumnDef::new(Column::CreatedUs).big_integer().not_null())
+            .col(ColumnDef::new(Column::ChangedUs).big_integer().not_null())
+            .to_owned();
+        manager.create_table(queries).await?;
+        let by_owner = Index::create()
+            .name("saved_query_by_owner")
+            .table(saved_query::Entity)
+            .col(Column::Owner)
+            .to_owned();
+        manager.create_index(by_owner).await
     }
 }

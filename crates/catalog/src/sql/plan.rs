@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue, TableReference};
-use datafusion::datasource::provider_as_source;
+use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, TableSource};
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use futures::FutureExt;
 use pack::Contract;
@@ -200,6 +201,18 @@ impl Catalog {
         };
         let raw = self.source.table(id, session.as_of).await.map_err(|e| author.told(&e))?;
         let raw = self.overlaid(session, contract, &access, raw, author).await?;
+        self.govern(session, &access, id, raw, author).map(Some)
+    }
+
+    /// The rows under what the principal sees of the dataset.
+    fn govern(
+        &self,
+        session: &Session,
+        access: &Access,
+        id: &str,
+        raw: Arc<dyn TableProvider>,
+        author: &Author,
+    ) -> Result<Arc<GovernedTable>, SqlError> {
         let filter = access.row_filter.as_ref().map(|sql| {
             let schema = raw.schema();
             policy::row_filter(sql, &schema, &session.principal)
@@ -210,7 +223,32 @@ impl Catalog {
             |error: DataFusionError| author.internal("policy", &format!("{}: {error}", access.by));
         let filter = filter.transpose().map_err(closed)?;
         let table = GovernedTable::try_new(id, raw, &access.fields, filter, access.min_cell, key);
-        Ok(Some(Arc::new(table.map_err(closed)?)))
+        Ok(Arc::new(table.map_err(closed)?))
+    }
+
+    /// Rows of a dataset that the caller holds, versions of its history for one, as the session's
+    /// principal may see them: without those that are not the principal's to see, and masked.
+    /// Where answers must be of a minimum size, none.
+    pub async fn shown(
+        &self,
+        session: &Session,
+        contract: &Contract,
+        rows: RecordBatch,
+    ) -> Result<Vec<RecordBatch>, SqlError> {
+        if !session.principal.may("query") {
+            return Err(SqlError::refused("reading data needs the permission 'query'"));
+        }
+        let access = self.access(&session.principal, contract).await?;
+        let Some(access) = access.filter(|access| access.min_cell.is_none()) else {
+            return Ok(Vec::new());
+        };
+        let author = self.author(session, "");
+        let told = |error: DataFusionError| author.told(&error);
+        let raw = MemTable::try_new(rows.schema(), vec![vec![rows]]).map_err(told)?;
+        let table = self.govern(session, &access, &contract.id, Arc::new(raw), &author)?;
+        let state = self.state();
+        let plan = table.scan(&state, None, &[], None).await.map_err(told)?;
+        collect(plan, state.task_ctx()).await.map_err(told)
     }
 
     /// The stored rows with the session's scenario over them. It lies under the policy.

@@ -177,6 +177,7 @@ pub fn city_pack() -> Pack {
         ],
         imports: Vec::new(),
         map: None,
+        boards: BTreeMap::new(),
         units: BTreeMap::new(),
     }
 }

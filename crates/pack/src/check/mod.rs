@@ -3,6 +3,7 @@
 //! Each verb notes every fault it finds and stops at none. Knows no files beyond the places that
 //! definitions carry.
 
+mod boards;
 mod datasets;
 mod imports;
 mod map;
@@ -90,6 +91,7 @@ pub(crate) fn check(draft: &Draft, faults: &Faults) {
     policies::check(draft, &names);
     imports::check(draft, &names);
     map::check(draft, &names);
+    boards::check(draft, &names);
 }
 
 /// Notes each name that was given before, pointing at the second and naming the first.

@@ -9,11 +9,13 @@
 //!  policies/*.toml      who sees which rows and fields
 //!  imports/*.toml       how files become rows
 //!  map.toml             what the map shows, in packs that have one
+//!  boards/*.toml        what people look at first
 //! ```
 //!
 //! Reading judges what one value can be judged by; what needs two definitions is `check`'s.
 
 mod areas;
+mod boards;
 mod datasets;
 mod imports;
 mod map;
@@ -26,7 +28,7 @@ use crate::check;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::map::MapPlan;
 use crate::model::{
-    Area, City, Contract, ImportMapping, Organisation, Pack, Place, Policy, Role, Text,
+    Area, Board, City, Contract, ImportMapping, Organisation, Pack, Place, Policy, Role, Text,
 };
 use crate::reader::{Faults, Table, read_toml};
 use crate::source::{Sites, SourceFile};
@@ -72,6 +74,7 @@ pub(crate) struct Draft {
     pub policies: Vec<Sited<Policy>>,
     pub imports: Vec<Sited<ImportMapping>>,
     pub map: Option<Sited<MapPlan>>,
+    pub boards: Vec<Sited<Board>>,
     pub unread: Unread,
 }
 
@@ -94,6 +97,7 @@ pub fn load(dir: &Path) -> Result<Pack, Diagnostics> {
             policies: values(draft.policies),
             imports: values(draft.imports),
             map: draft.map.map(|map| map.value),
+            boards: values(draft.boards).into_iter().map(|b| (b.id.clone(), b)).collect(),
         }),
         _ => Err(faults),
     }
@@ -110,7 +114,8 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
         Some(areas) => draft.areas = areas,
         None => draft.unread.areas = true,
     }
-    let Draft { organisations, roles, datasets, policies, imports, unread, .. } = &mut draft;
+    let Draft { organisations, roles, datasets, policies, imports, boards, unread, .. } =
+        &mut draft;
     unread.organisations = !file(dir, "organisations.toml", faults, |table| {
         each(table, "organisation", organisations, faults, rules::organisation);
     });
@@ -134,6 +139,9 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
             draft.map = Some(Sited { value, sites: table.sites(), sound });
         });
     }
+    folder(dir, "boards", faults, |table| {
+        one(table, boards, faults, boards::board);
+    });
     draft
 }
 

@@ -12,6 +12,7 @@ mod chains;
 mod functions;
 mod plan;
 mod points;
+mod query;
 mod types;
 
 pub use chains::overlong_chain;
@@ -21,7 +22,12 @@ pub use functions::{
 };
 pub use plan::{SqlFault, SqlPosition, at_moment, plan_predicate, plan_predicate_over};
 
+pub use query::{AREA_PARAMETER, QUERY_CHARS_MAX, QueryShape, in_area};
+
+pub use types::word as type_word;
+
 pub(crate) use plan::faults;
+pub(crate) use query::shape;
 
 /// Where an expression stands, which decides the functions that it may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -47,16 +47,16 @@ pub struct SqlFault {
 }
 
 impl SqlFault {
-    fn new(position: Option<SqlPosition>, problem: impl Into<String>) -> Self {
+    pub(super) fn new(position: Option<SqlPosition>, problem: impl Into<String>) -> Self {
         Self { position, problem: problem.into(), expected: None, found: None, mend: None }
     }
 
-    fn mend(mut self, mend: impl Into<String>) -> Self {
+    pub(super) fn mend(mut self, mend: impl Into<String>) -> Self {
         self.mend = Some(mend.into());
         self
     }
 
-    fn types(mut self, expected: impl Into<String>, found: impl Into<String>) -> Self {
+    pub(super) fn types(mut self, expected: impl Into<String>, found: impl Into<String>) -> Self {
         self.expected = Some(expected.into());
         self.found = Some(found.into());
         self
@@ -320,7 +320,7 @@ fn position_of(location: Location) -> Option<SqlPosition> {
 }
 
 /// The parser writes its position into the message: `… at Line: 1, Column: 5`.
-fn syntax_fault(error: &DataFusionError) -> SqlFault {
+pub(super) fn syntax_fault(error: &DataFusionError) -> SqlFault {
     let message = one_line(error);
     let (problem, place) = message.rsplit_once(" at Line: ").unwrap_or((&message, ""));
     let position = place.split_once(", Column: ").and_then(|(line, column)| {
@@ -367,7 +367,7 @@ fn plan_fault(position: Option<SqlPosition>, error: &DataFusionError) -> SqlFaul
 }
 
 /// DataFusion's message without its prefixes, hints about its own settings and line breaks.
-fn one_line(error: &DataFusionError) -> String {
+pub(super) fn one_line(error: &DataFusionError) -> String {
     let message = match error.find_root() {
         DataFusionError::SQL(error, _) => error.to_string(),
         error => error.strip_backtrace(),

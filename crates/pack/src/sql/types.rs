@@ -35,7 +35,7 @@ fn family(ty: &DataType) -> Family {
 }
 
 /// A type in the words of contracts.
-pub(super) fn word(ty: &DataType) -> String {
+pub fn word(ty: &DataType) -> String {
     match family(ty) {
         Family::Text => "text".to_owned(),
         Family::Number if ty.is_integer() => "integer".to_owned(),

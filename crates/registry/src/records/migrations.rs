@@ -10,11 +10,11 @@ use sea_orm::sea_query::{ColumnDef, Index, Table};
 use sea_orm_migration::SchemaManager;
 use store::records::migrations::{MigrationName, MigrationTrait, Migrations};
 
-use super::{area, organisation, succession, token, user};
+use super::{area, organisation, register_row, succession, token, user};
 
 /// Hand these to `Records::migrate` together with those of the other crates.
 pub fn migrations() -> Migrations {
-    vec![Box::new(Places), Box::new(People)]
+    vec![Box::new(Places), Box::new(People), Box::new(Registers)]
 }
 
 struct Places;
@@ -123,5 +123,50 @@ impl MigrationTrait for People {
             .col(Token::UserName)
             .to_owned();
         manager.create_index(by_user).await
+    }
+}
+
+struct Registers;
+
+impl MigrationName for Registers {
+    fn name(&self) -> &str {
+        "registry_0004_registers"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Registers {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use register_row::Column as Row;
+        let rows = Table::create()
+            .table(register_row::Entity)
+            .col(ColumnDef::new(Row::Row).uuid().not_null().primary_key())
+            .col(ColumnDef::new(Row::Dataset).string().not_null())
+            .col(ColumnDef::new(Row::RowKey).string().not_null())
+            .col(ColumnDef::new(Row::Version).big_integer().not_null())
+            .col(ColumnDef::new(Row::Data).text())
+            .col(ColumnDef::new(Row::Kind).text().not_null())
+            .col(ColumnDef::new(Row::Actor).text().not_null())
+            .col(ColumnDef::new(Row::Reason).text().not_null())
+            .col(ColumnDef::new(Row::FromUs).big_integer().not_null())
+            .col(ColumnDef::new(Row::ToUs).big_integer())
+            .to_owned();
+        manager.create_table(rows).await?;
+        let one_a_version = Index::create()
+            .name("register_row_one_a_version")
+            .table(register_row::Entity)
+            .col(Row::Dataset)
+            .col(Row::RowKey)
+            .col(Row::Version)
+            .unique()
+            .to_owned();
+        manager.create_index(one_a_version).await?;
+        let newest = Index::create()
+            .name("register_row_newest")
+            .table(register_row::Entity)
+            .col(Row::Dataset)
+            .col(Row::ToUs)
+            .to_owned();
+        manager.create_index(newest).await
     }
 }

@@ -23,7 +23,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` turns true; then open requests get a moment to end.
 pub async fn serve(listener: TcpListener, http: Arc<Http>, mut stop: watch::Receiver<bool>) {
-    let router = router(http);
+    let router = router(http.clone());
     let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -51,6 +51,8 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, mut stop: watch::Rece
         });
     }
     drop(listener);
+    http.closing.send_replace(true);
+    drop(http);
     let ended = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(seconds(SHUTDOWN_SECONDS_MAX), ended).await.is_err() {
         tracing::warn!("open HTTP requests were cut off");

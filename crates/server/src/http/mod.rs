@@ -8,17 +8,22 @@
 //! description at `/api/openapi.json` is open.
 
 mod areas;
+mod boards;
 mod corrections;
 mod datasets;
+mod events;
 mod feed;
 mod find;
 mod input;
 mod keys;
 mod listen;
 mod map;
+mod objects;
 mod ogc;
 pub mod openapi;
 mod problem;
+mod queries;
+mod registers;
 mod scenarios;
 mod sharing;
 mod sql;
@@ -35,11 +40,11 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use catalog::search::SearchIndex;
 use city::City;
 use futures::FutureExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 pub use self::listen::serve;
 pub use self::ui::{NoUi, Ui, UiFile};
@@ -48,7 +53,8 @@ use self::input::Who;
 use crate::backend::Backend;
 use crate::fault::{Code, Fault};
 use crate::limits::{
-    HTTP_BODY_BYTES_MAX, HTTP_LONG_SECONDS_MAX, HTTP_REQUESTS_MAX, HTTP_SECONDS_MAX, seconds,
+    EVENT_STREAMS_MAX, HTTP_BODY_BYTES_MAX, HTTP_LONG_SECONDS_MAX, HTTP_REQUESTS_MAX,
+    HTTP_SECONDS_MAX, seconds,
 };
 
 /// What all handlers share.
@@ -61,6 +67,10 @@ pub struct Http {
     base_url: String,
     places: Semaphore,
     uploads: Semaphore,
+    /// Streams of events that may still be opened.
+    streams: Arc<Semaphore>,
+    /// True once the server stops: what would go on for ever ends then.
+    closing: watch::Sender<bool>,
     counters: Counters,
     ui: Arc<dyn Ui>,
 }
@@ -84,17 +94,17 @@ impl Http {
         let backend: Arc<dyn Backend> = city.clone();
         let places = Semaphore::new(HTTP_REQUESTS_MAX);
         let uploads = Semaphore::new(feed::UPLOADS_MAX);
-        let counters = Counters::default();
-        let maps = map::Maps::default();
         Ok(Arc::new(Self {
             city,
             backend,
             search,
-            maps,
+            maps: map::Maps::default(),
             base_url,
             places,
             uploads,
-            counters,
+            streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
+            closing: watch::Sender::new(false),
+            counters: Counters::default(),
             ui,
         }))
     }
@@ -129,6 +139,16 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/search", get(find::find))
         .route("/audit", get(steward::audit))
         .route("/audit/verify", get(steward::verify_audit))
+        .route("/boards", get(boards::list))
+        .route("/boards/{id}", get(boards::page))
+        .route("/objects/{dataset}/{key}", get(objects::object))
+        .route("/registers", get(registers::list))
+        .route("/registers/{dataset}/rows", get(registers::rows).post(registers::create))
+        .route("/registers/{dataset}/rows/{key}", put(registers::change).delete(registers::remove))
+        .route("/registers/{dataset}/rows/{key}/history", get(registers::history))
+        .route("/queries", get(queries::list).post(queries::create))
+        .route("/queries/{id}", put(queries::change).delete(queries::remove))
+        .route("/events", get(events::events))
         .route("/metrics", get(metrics))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_so)

@@ -8,7 +8,8 @@ use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, Response,
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    areas, corrections, datasets, feed, find, map, ogc, scenarios, sharing, sql, steward, tiles,
+    areas, boards, corrections, datasets, events, feed, find, map, objects, ogc, queries,
+    registers, scenarios, sharing, sql, steward, tiles,
 };
 
 #[derive(OpenApi)]
@@ -65,6 +66,20 @@ use super::{
         ogc::tiles::tilesets,
         ogc::tiles::tileset,
         ogc::tiles::tile,
+        boards::list,
+        boards::page,
+        objects::object,
+        registers::list,
+        registers::rows,
+        registers::create,
+        registers::change,
+        registers::remove,
+        registers::history,
+        queries::list,
+        queries::create,
+        queries::change,
+        queries::remove,
+        events::events,
     ),
     tags(
         (name = "sql", description = "Questions in SQL"),
@@ -75,6 +90,8 @@ use super::{
         (name = "steward", description = "Quarantine and audit"),
         (name = "map", description = "Layers, tiles, areas, search"),
         (name = "ogc", description = "OGC API Features and Tiles"),
+        (name = "boards", description = "What people look at first, and what happens meanwhile"),
+        (name = "registers", description = "Rows that people keep"),
     ),
     modifiers(&Token, &Problems),
 )]

@@ -30,6 +30,8 @@ const AUDIT_ENTRIES_MAX: u64 = 1_000;
 pub struct QuarantineQuery {
     /// Rows meant for this dataset; all datasets where it is left out.
     dataset: Option<String>,
+    /// `open`, `repaired` or `dismissed`; open rows where it is left out.
+    state: Option<String>,
     /// Rows on the page, 50 where it is left out, 200 at most.
     limit: Option<usize>,
     /// Rows before the page.
@@ -39,8 +41,30 @@ pub struct QuarantineQuery {
 /// A page of quarantined rows, by file and line.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct QuarantineList {
-    #[schema(value_type = Vec<Object>)]
-    pub rows: Vec<serde_json::Map<String, serde_json::Value>>,
+    pub rows: Vec<QuarantineRow>,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
+/// One quarantined row.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuarantineRow {
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    pub row: serde_json::Map<String, serde_json::Value>,
+    /// The record cut into its cells, to be corrected by column; empty where it cannot be cut,
+    /// and has to be mended in its file.
+    pub cells: Vec<CellView>,
+}
+
+/// One cell of a record.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CellView {
+    /// The file's column: what a correction names.
+    pub column: String,
+    /// The field that it fills.
+    pub field: Option<String>,
+    pub text: String,
 }
 
 /// Rows that wait in quarantine, of datasets in whose name one acts.
@@ -57,29 +81,61 @@ pub async fn quarantine(
     who.need("import")?;
     let limit = asked.limit.unwrap_or(PAGE_ITEMS_DEFAULT).min(PAGE_ITEMS_MAX);
     let offset = asked.offset.unwrap_or(0);
+    let state = asked.state.unwrap_or_else(|| "open".to_owned());
+    if !["open", "repaired", "dismissed"].contains(&state.as_str()) {
+        return Err(Fault::new(Code::Invalid, "a row is open, repaired or dismissed"));
+    }
     // Through governed SQL like any reading: the quarantine's own policy says whose rows these are.
-    let (wanted, parameters) = match asked.dataset {
-        Some(dataset) => (" AND dataset = $1", vec![ScalarValue::Utf8(Some(dataset))]),
-        None => ("", Vec::new()),
+    let mut parameters = vec![ScalarValue::Utf8(Some(state))];
+    let wanted = match asked.dataset {
+        Some(dataset) => {
+            parameters.push(ScalarValue::Utf8(Some(dataset)));
+            "state = $1 AND dataset = $2"
+        }
+        None => "state = $1",
     };
+    let table = city::QUARANTINE;
+    let count = format!("SELECT count(*) AS n FROM {table} WHERE {wanted}");
+    let counted = objects(&http, &who, &count, parameters.clone()).await?;
+    let total = counted.first().and_then(|row| row.get("n")).and_then(serde_json::Value::as_u64);
     let sql = format!(
-        "SELECT * FROM {} WHERE state = 'open'{wanted} ORDER BY file, line, id \
-         LIMIT {limit} OFFSET {offset}",
-        city::QUARANTINE
+        "SELECT * FROM {table} WHERE {wanted} ORDER BY file, line, id LIMIT {limit} OFFSET {offset}"
     );
-    let answer = http.backend.query(&who.session(), &sql, parameters).await?;
+    let rows = objects(&http, &who, &sql, parameters).await?;
+    let rows = rows.into_iter().map(|row| QuarantineRow { cells: cells(&http, &row), row });
+    Ok(Json(QuarantineList { rows: rows.collect(), total: total.unwrap_or(0) }))
+}
+
+type Row = serde_json::Map<String, serde_json::Value>;
+
+/// An answer's rows, nulls and all.
+async fn objects(
+    http: &Http,
+    who: &Who,
+    sql: &str,
+    parameters: Vec<ScalarValue>,
+) -> Result<Vec<Row>, Fault> {
+    let answer = http.backend.query(&who.session(), sql, parameters).await?;
     let batches: Vec<_> = answer.rows.try_collect().await?;
     let mut writer = arrow::json::writer::WriterBuilder::new()
         .with_explicit_nulls(true)
         .build::<_, arrow::json::writer::JsonArray>(Vec::new());
     writer.write_batches(&batches.iter().collect::<Vec<_>>()).map_err(Fault::internal)?;
     writer.finish().map_err(Fault::internal)?;
-    let text = writer.into_inner();
-    let rows = match text.is_empty() {
-        true => Vec::new(),
-        false => serde_json::from_slice(&text).map_err(Fault::internal)?,
-    };
-    Ok(Json(QuarantineList { rows }))
+    match writer.into_inner() {
+        text if text.is_empty() => Ok(Vec::new()),
+        text => serde_json::from_slice(&text).map_err(Fault::internal),
+    }
+}
+
+fn cells(http: &Http, row: &Row) -> Vec<CellView> {
+    let text = |name: &str| row.get(name).and_then(serde_json::Value::as_str);
+    let (Some(dataset), Some(raw)) = (text("dataset"), text("raw")) else { return Vec::new() };
+    let columns = text("columns").unwrap_or_default();
+    let cells = http.city.cells(dataset, raw, columns, text("mapping"));
+    let view =
+        |cell: city::Cell| CellView { column: cell.column, field: cell.field, text: cell.text };
+    cells.into_iter().map(view).collect()
 }
 
 /// Cells to correct.

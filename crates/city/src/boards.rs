@@ -1,0 +1,114 @@
+//! One tile of a board, asked as its reader.
+//!
+//! A tile is governed SQL like any other: what its reader may not see is not in it, and what it
+//! was made from is told by the plan that ran, not by who wrote it.
+
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use catalog::lineage::How;
+use catalog::{Session, SqlError};
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use pack::sql::in_area;
+use pack::{Field, Text, Tile};
+
+use crate::platform::is_stale;
+use crate::{City, CityError};
+
+/// A tile that takes longer says so instead: a board is looked at, not waited for.
+const TILE_SECONDS_MAX: u64 = 10;
+/// Rows that a tile shows; a longer answer is cut, and says so.
+pub const TILE_ROWS_MAX: usize = 1_000;
+
+/// What a tile answered.
+#[derive(Debug)]
+pub struct TileAnswer {
+    /// What was asked, area and all: it can be asked again as it stands.
+    pub sql: String,
+    pub schema: SchemaRef,
+    pub rows: Vec<RecordBatch>,
+    /// There were more rows.
+    pub cut: bool,
+    /// For each column the field that it shows unchanged, where there is one.
+    pub fields: Vec<Option<Field>>,
+    pub sources: Vec<SourceOf>,
+}
+
+/// A dataset that an answer was made from.
+#[derive(Debug, Clone)]
+pub struct SourceOf {
+    pub dataset: String,
+    pub title: Text,
+    pub last_at: Option<DateTime<Utc>>,
+    pub stale: bool,
+}
+
+impl City {
+    /// Asks a tile about the area whose codes begin with `prefix`; empty: everywhere.
+    pub async fn tile(
+        &self,
+        session: &Session,
+        tile: &Tile,
+        prefix: &str,
+    ) -> Result<TileAnswer, CityError> {
+        let sql = in_area(&tile.sql, prefix).ok_or_else(|| {
+            CityError::Invalid("an area is asked for by the digits of its code".to_owned())
+        })?;
+        let time_max = Duration::from_secs(TILE_SECONDS_MAX);
+        let asked = tokio::time::timeout(time_max, self.ask(session, sql)).await;
+        asked.unwrap_or_else(|_| {
+            Err(CityError::Sql(SqlError::Limit {
+                what: catalog::sql::LimitKind::Time,
+                reason: format!("the tile took longer than {TILE_SECONDS_MAX} s"),
+            }))
+        })
+    }
+
+    async fn ask(&self, session: &Session, sql: String) -> Result<TileAnswer, CityError> {
+        let mut answer = self.query(session, &sql, &[]).await?;
+        let mut rows: Vec<RecordBatch> = Vec::new();
+        let (mut count, mut cut) = (0, false);
+        while let Some(batch) = answer.stream.try_next().await? {
+            let room = TILE_ROWS_MAX - count;
+            if batch.num_rows() > room {
+                rows.push(batch.slice(0, room));
+                cut = true;
+                break;
+            }
+            count += batch.num_rows();
+            rows.push(batch);
+        }
+        let lineage = answer.lineage;
+        let field = |column: &catalog::lineage::Column| match column.from.as_slice() {
+            [origin] if origin.how == How::Identity => {
+                self.pack().datasets.get(&origin.field.dataset)?.field(&origin.field.field).cloned()
+            }
+            _ => None,
+        };
+        let fields = lineage.columns.iter().map(field).collect();
+        let mut sources = Vec::new();
+        for dataset in &lineage.datasets {
+            sources.extend(self.source_of(dataset).await);
+        }
+        Ok(TileAnswer { sql, schema: answer.schema, rows, cut, fields, sources })
+    }
+
+    /// What a dataset is called and how new it is; none for what is no dataset of the pack.
+    async fn source_of(&self, dataset: &str) -> Option<SourceOf> {
+        let contract = self.pack().datasets.get(dataset)?;
+        // A number is not withheld because nobody knows how old it is.
+        let last_at = self.stores().newest(contract).await.unwrap_or_else(|error| {
+            tracing::warn!(dataset, %error, "how new it is could not be found out");
+            None
+        });
+        let stale = is_stale(contract, last_at, Utc::now());
+        Some(SourceOf {
+            dataset: dataset.to_owned(),
+            title: contract.title.clone(),
+            last_at,
+            stale,
+        })
+    }
+}

@@ -1,0 +1,82 @@
+//! How new a dataset is: the newest moment that its rows speak of, or else when they last changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catalog::Source as _;
+use catalog::statistics::newest;
+use chrono::{DateTime, Utc};
+use datafusion::error::DataFusionError;
+use datafusion::functions_aggregate::expr_fn::max;
+use datafusion::prelude::{SessionContext, ident};
+use pack::{Contract, DatasetKind};
+use registry::Registers;
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::source::Stores;
+
+/// What was found is kept for so many times as long as finding it took, whatever comes in.
+const KEPT_SHARE: u32 = 20;
+
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    version: u64,
+    at: Option<DateTime<Utc>>,
+    since: Instant,
+    took: Duration,
+}
+
+/// What is known of each dataset.
+#[derive(Debug, Default)]
+pub struct Newest {
+    found: std::sync::Mutex<BTreeMap<String, Arc<AsyncMutex<Option<Found>>>>>,
+}
+
+impl Newest {
+    fn of(&self, dataset: &str) -> Arc<AsyncMutex<Option<Found>>> {
+        let mut found = self.found.lock().expect("no one panics while holding what is newest");
+        found.entry(dataset.to_owned()).or_default().clone()
+    }
+}
+
+impl Stores {
+    /// The newest moment of a dataset's rows; none where it has none.
+    pub async fn newest(
+        &self,
+        contract: &Contract,
+    ) -> Result<Option<DateTime<Utc>>, DataFusionError> {
+        let place = self.newest.of(&contract.id);
+        // Of many who ask at once, one looks.
+        let mut place = place.lock().await;
+        let version = self.version(&contract.id);
+        if let Some(found) = *place
+            && (found.version == version || found.since.elapsed() < found.took * KEPT_SHARE)
+        {
+            return Ok(found.at);
+        }
+        let since = Instant::now();
+        let at = self.look(contract).await?;
+        *place = Some(Found { version, at, since: Instant::now(), took: since.elapsed() });
+        Ok(at)
+    }
+
+    async fn look(&self, contract: &Contract) -> Result<Option<DateTime<Utc>>, DataFusionError> {
+        let external = |error: registry::RegistryError| DataFusionError::External(Box::new(error));
+        let Some(time) = &contract.time else {
+            if Registers::keeps(contract) {
+                return self.registers.changed_at(contract).await.map_err(external);
+            }
+            if contract.kind == DatasetKind::Register {
+                return Ok(None);
+            }
+            let stats = self.lake.stats(&contract.id);
+            let stats = stats.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            return Ok(stats.taken_last);
+        };
+        let table = self.table(&contract.id, None).await?;
+        let rows = SessionContext::new().read_table(table)?;
+        let rows = rows.aggregate(vec![], vec![max(ident(time))])?.collect().await?;
+        Ok(rows.iter().filter_map(|batch| newest(batch.column(0))).max())
+    }
+}

@@ -1,0 +1,203 @@
+//! The newest rows of one register in memory, in chunks that are replaced as rows change.
+//!
+//! Readers take the table as it stands and keep it; a change makes new chunks beside those that
+//! they read. Rows have no order.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::SchemaRef;
+use datafusion::datasource::MemTable;
+use pack::Contract;
+
+use super::rows::{self, CHUNK_ROWS_MAX, damaged};
+use crate::RegistryError;
+
+#[derive(Debug)]
+struct Chunk {
+    keys: Vec<Arc<str>>,
+    rows: RecordBatch,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    chunk: u64,
+    version: i64,
+}
+
+/// A row that is to stand from now on.
+pub(super) struct Put {
+    pub key: Arc<str>,
+    pub version: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    dataset: String,
+    schema: SchemaRef,
+    chunks: BTreeMap<u64, Chunk>,
+    next_chunk: u64,
+    places: HashMap<Arc<str>, Place>,
+    /// The newest versions of rows that are gone.
+    gone: HashMap<Arc<str>, i64>,
+    newest_us: Option<i64>,
+    /// Made when it is first wanted after a change: an import of many chunks makes it once.
+    table: parking_lot::Mutex<Option<Arc<MemTable>>>,
+}
+
+impl Held {
+    /// From the newest version of each row: key, version, values, time.
+    pub fn load(
+        contract: &Contract,
+        found: Vec<(String, i64, Option<String>, i64)>,
+    ) -> Result<Self, RegistryError> {
+        let mut held = Self {
+            dataset: contract.id.clone(),
+            schema: contract.arrow_schema(),
+            chunks: BTreeMap::new(),
+            next_chunk: 0,
+            places: HashMap::with_capacity(found.len()),
+            gone: HashMap::new(),
+            newest_us: found.iter().map(|row| row.3).max(),
+            table: parking_lot::Mutex::default(),
+        };
+        let values = found.iter().filter_map(|(_, _, data, _)| data.as_deref());
+        let batches = rows::read(contract, values)?;
+        let mut puts = Vec::new();
+        for (key, version, data, _) in &found {
+            match data {
+                Some(_) => puts.push(Put { key: key.as_str().into(), version: *version }),
+                None => {
+                    held.gone.insert(key.as_str().into(), *version);
+                }
+            }
+        }
+        if puts.len() != batches.iter().map(RecordBatch::num_rows).sum::<usize>() {
+            return Err(damaged(contract, "a row's values are no object"));
+        }
+        let mut puts = puts.into_iter();
+        for batch in batches {
+            let of_batch = puts.by_ref().take(batch.num_rows()).collect();
+            held.push(of_batch, batch);
+        }
+        Ok(held)
+    }
+
+    pub fn version(&self, key: &str) -> Option<i64> {
+        self.places.get(key).map(|place| place.version)
+    }
+
+    /// The newest version of a row, gone or not; 0 where there never was one.
+    pub fn last_version(&self, key: &str) -> i64 {
+        self.version(key).or_else(|| self.gone.get(key).copied()).unwrap_or(0)
+    }
+
+    pub fn newest_us(&self) -> Option<i64> {
+        self.newest_us
+    }
+
+    pub fn row(&self, key: &str) -> Option<(i64, RecordBatch)> {
+        let place = self.places.get(key)?;
+        let chunk = self.chunks.get(&place.chunk)?;
+        let at = chunk.keys.iter().position(|held| held.as_ref() == key)?;
+        Some((place.version, chunk.rows.slice(at, 1)))
+    }
+
+    pub fn table(&self) -> Result<Arc<MemTable>, RegistryError> {
+        let mut table = self.table.lock();
+        if let Some(table) = table.as_ref() {
+            return Ok(Arc::clone(table));
+        }
+        let batches = self.chunks.values().map(|chunk| chunk.rows.clone()).collect();
+        let made = MemTable::try_new(Arc::clone(&self.schema), vec![batches]);
+        let made = made.map_err(|cause| RegistryError::Damaged {
+            id: self.dataset.clone(),
+            problem: cause.to_string(),
+        })?;
+        Ok(Arc::clone(table.insert(Arc::new(made))))
+    }
+
+    /// Takes what was committed: `removed` are keys with the version that says so, `rows` are
+    /// those of `puts`, in order.
+    pub fn apply(
+        &mut self,
+        puts: Vec<Put>,
+        rows: &RecordBatch,
+        removed: Vec<Put>,
+        at_us: i64,
+    ) -> Result<(), arrow::error::ArrowError> {
+        self.newest_us = self.newest_us.max(Some(at_us));
+        *self.table.get_mut() = None;
+        let old = puts.iter().chain(&removed).filter_map(|put| self.places.remove(&put.key));
+        let touched: BTreeSet<u64> = old.map(|place| place.chunk).collect();
+        for id in touched {
+            self.sweep(id)?;
+        }
+        for Put { key, version } in removed {
+            self.gone.insert(key, version);
+        }
+        let mut puts = puts.into_iter();
+        let mut from = 0;
+        while from < rows.num_rows() {
+            let count = CHUNK_ROWS_MAX.min(rows.num_rows() - from);
+            let slice = rows.slice(from, count);
+            let of_slice: Vec<Put> = puts.by_ref().take(count).collect();
+            self.push_or_join(of_slice, slice)?;
+            from += count;
+        }
+        Ok(())
+    }
+
+    /// Drops the rows of a chunk that have no place any more.
+    fn sweep(&mut self, id: u64) -> Result<(), arrow::error::ArrowError> {
+        let Some(chunk) = self.chunks.get_mut(&id) else { return Ok(()) };
+        let keep: Vec<bool> = chunk.keys.iter().map(|key| self.places.contains_key(key)).collect();
+        let mut kept = keep.iter();
+        chunk.keys.retain(|_| kept.next() == Some(&true));
+        if chunk.keys.is_empty() {
+            self.chunks.remove(&id);
+            return Ok(());
+        }
+        chunk.rows = filter_record_batch(&chunk.rows, &BooleanArray::from(keep))?;
+        Ok(())
+    }
+
+    /// Adds rows to the last chunk while it is small: edits one by one make no chunk each.
+    fn push_or_join(
+        &mut self,
+        puts: Vec<Put>,
+        rows: RecordBatch,
+    ) -> Result<(), arrow::error::ArrowError> {
+        let last = self
+            .chunks
+            .last_entry()
+            .filter(|last| last.get().keys.len() + rows.num_rows() <= CHUNK_ROWS_MAX);
+        let Some(mut last) = last else {
+            self.push(puts, rows);
+            return Ok(());
+        };
+        let id = *last.key();
+        let chunk = last.get_mut();
+        chunk.rows = concat_batches(&self.schema, [&chunk.rows, &rows])?;
+        for Put { key, version } in puts {
+            chunk.keys.push(Arc::clone(&key));
+            self.gone.remove(&key);
+            self.places.insert(key, Place { chunk: id, version });
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, puts: Vec<Put>, rows: RecordBatch) {
+        debug_assert_eq!(puts.len(), rows.num_rows(), "a key for each row");
+        let id = self.next_chunk;
+        self.next_chunk += 1;
+        let keys = puts.iter().map(|put| Arc::clone(&put.key)).collect();
+        for Put { key, version } in puts {
+            self.gone.remove(&key);
+            self.places.insert(key, Place { chunk: id, version });
+        }
+        self.chunks.insert(id, Chunk { keys, rows });
+    }
+}

@@ -1,0 +1,200 @@
+//! Registers that a pack defines: facilities, venues, parcels, parks — rows that people keep.
+//!
+//! ```text
+//!  edit, file ─► put / delete ─► records: a version a row, none overwritten ─► held: Arrow chunks
+//!                                     │                                           │
+//!                                     └─► history, as_of                          └─► table()
+//! ```
+//!
+//! A row is known by its contract's key. Each change of it is a version with who, when, why; a
+//! deletion is a version without values. The newest versions are held in memory as Arrow and
+//! replaced chunk by chunk as they change, so that reading a register of 100,000 rows costs what
+//! reading a file would and an edit does not read it anew.
+//!
+//! Knows no contract's rules: rows arrive checked, and who may write them is for `city` to ask.
+
+mod held;
+mod history;
+mod rows;
+mod write;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::RecordBatch;
+use catalog::audit::Audit;
+use catalog::records::{micros, time};
+use chrono::{DateTime, Utc};
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
+use pack::{Contract, DatasetKind};
+use parking_lot::{Mutex, RwLock};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use store::records::Records;
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::records::register_row::{Column, Entity};
+use crate::{Registry, RegistryError};
+use held::Held;
+
+pub use history::Version;
+pub use rows::key_of;
+pub use write::{Stamp, Written};
+
+/// Bytes of a row's key: it stands in an index.
+pub const KEY_BYTES_MAX: usize = 500;
+
+/// What one register is in memory.
+#[derive(Debug, Default)]
+struct Register {
+    /// Writers and who loads go one at a time.
+    turn: AsyncMutex<()>,
+    held: RwLock<Option<Held>>,
+    /// Grows with each change of the rows.
+    version: AtomicU64,
+}
+
+/// The registers of one city.
+#[derive(Debug)]
+pub struct Registers {
+    records: Records,
+    audit: Audit,
+    registers: Mutex<BTreeMap<String, Arc<Register>>>,
+}
+
+impl Registers {
+    pub fn open(records: &Records, audit: &Audit) -> Self {
+        let registers = Mutex::default();
+        Self { records: records.clone(), audit: audit.clone(), registers }
+    }
+
+    /// Whether a dataset's rows are kept here: a register that is neither the pack's own text
+    /// (areas, organisations) nor the platform's view of itself.
+    pub fn keeps(contract: &Contract) -> bool {
+        contract.kind == DatasetKind::Register
+            && !Registry::keeps(&contract.id)
+            && !contract.id.starts_with(&format!("{}.", pack::platform::SCHEMA))
+    }
+
+    /// Changes whenever the register's rows have changed.
+    pub fn version(&self, dataset: &str) -> u64 {
+        1 + self.register(dataset).version.load(Ordering::Acquire)
+    }
+
+    fn register(&self, dataset: &str) -> Arc<Register> {
+        let mut registers = self.registers.lock();
+        match registers.get(dataset) {
+            Some(register) => Arc::clone(register),
+            None => Arc::clone(registers.entry(dataset.to_owned()).or_default()),
+        }
+    }
+
+    /// The rows as they stand, or as they stood at `as_of`, in the contract's schema.
+    pub async fn table(
+        &self,
+        contract: &Contract,
+        as_of: Option<DateTime<Utc>>,
+    ) -> Result<Arc<dyn TableProvider>, RegistryError> {
+        if let Some(moment) = as_of {
+            return self.table_at(contract, moment).await;
+        }
+        self.with(contract, |held| held.table().map(|table| table as Arc<dyn TableProvider>))
+            .await?
+    }
+
+    /// The newest version of a row and its values; none where there is no such row.
+    pub async fn row(
+        &self,
+        contract: &Contract,
+        key: &str,
+    ) -> Result<Option<(i64, RecordBatch)>, RegistryError> {
+        self.with(contract, |held| held.row(key)).await
+    }
+
+    /// The versions of these rows, of those that are there.
+    pub async fn versions(
+        &self,
+        contract: &Contract,
+        keys: &[String],
+    ) -> Result<BTreeMap<String, i64>, RegistryError> {
+        self.with(contract, |held| {
+            let version = |key: &String| Some((key.clone(), held.version(key)?));
+            keys.iter().filter_map(version).collect()
+        })
+        .await
+    }
+
+    /// When a row last changed; none where there never was one.
+    pub async fn changed_at(
+        &self,
+        contract: &Contract,
+    ) -> Result<Option<DateTime<Utc>>, RegistryError> {
+        self.with(contract, |held| held.newest_us().map(time)).await
+    }
+
+    /// Asks what is held, loading it first where it is not.
+    async fn with<T>(
+        &self,
+        contract: &Contract,
+        ask: impl Fn(&Held) -> T,
+    ) -> Result<T, RegistryError> {
+        let register = self.register(&contract.id);
+        if let Some(held) = register.held.read().as_ref() {
+            return Ok(ask(held));
+        }
+        let _turn = register.turn.lock().await;
+        self.ensure_held(&register, contract).await?;
+        let held = register.held.read();
+        Ok(ask(held.as_ref().expect("it was loaded, and nobody unloads it")))
+    }
+
+    /// Loads the newest versions; the caller has the turn.
+    async fn ensure_held(
+        &self,
+        register: &Register,
+        contract: &Contract,
+    ) -> Result<(), RegistryError> {
+        if register.held.read().is_some() {
+            return Ok(());
+        }
+        let rows: Vec<(String, i64, Option<String>, i64)> = Entity::find()
+            .select_only()
+            .columns([Column::RowKey, Column::Version, Column::Data, Column::FromUs])
+            .filter(Column::Dataset.eq(contract.id.as_str()))
+            .filter(Column::ToUs.is_null())
+            .order_by_asc(Column::RowKey)
+            .into_tuple()
+            .all(self.records.read())
+            .await?;
+        *register.held.write() = Some(Held::load(contract, rows)?);
+        Ok(())
+    }
+
+    async fn table_at(
+        &self,
+        contract: &Contract,
+        moment: DateTime<Utc>,
+    ) -> Result<Arc<dyn TableProvider>, RegistryError> {
+        let moment = micros(moment);
+        let rows: Vec<Option<String>> = Entity::find()
+            .select_only()
+            .column(Column::Data)
+            .filter(Column::Dataset.eq(contract.id.as_str()))
+            .filter(Column::FromUs.lte(moment))
+            .filter(Condition::any().add(Column::ToUs.is_null()).add(Column::ToUs.gt(moment)))
+            .filter(Column::Data.is_not_null())
+            .order_by_asc(Column::RowKey)
+            .into_tuple()
+            .all(self.records.read())
+            .await?;
+        let schema = contract.arrow_schema();
+        let batches = rows::read(contract, rows.iter().flatten().map(String::as_str))?;
+        let table = MemTable::try_new(schema, vec![batches]);
+        let table = table.map_err(|cause| rows::damaged(contract, &cause.to_string()))?;
+        Ok(Arc::new(table))
+    }
+}
+
+#[cfg(test)]
+mod tests;

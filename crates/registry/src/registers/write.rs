@@ -1,0 +1,266 @@
+//! Writing a register: rows put and rows taken away, a version each, in one transaction.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::array::RecordBatch;
+use catalog::audit::Event;
+use catalog::records::micros;
+use chrono::{DateTime, Utc};
+use pack::Contract;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use store::records::WriteTxn;
+use uuid::Uuid;
+
+use super::held::{Held, Put};
+use super::{Register, Registers, rows};
+use crate::RegistryError;
+use crate::records::register_row::{Column, Entity, Model};
+
+/// Rows that one INSERT carries: SQLite takes 32,766 values in a statement, a row has 10.
+const INSERT_ROWS_MAX: usize = 2_000;
+/// Keys that one UPDATE names.
+const UPDATE_KEYS_MAX: usize = 5_000;
+
+/// Who writes, when and why; and what the audit is told in the same transaction. An import
+/// tells it once for the whole file.
+#[derive(Debug, Clone)]
+pub struct Stamp {
+    pub by: String,
+    pub reason: String,
+    pub now: DateTime<Utc>,
+    pub event: Option<Event>,
+}
+
+/// What a write left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub key: String,
+    pub version: i64,
+}
+
+impl Registers {
+    /// Puts rows, checked and with no key twice: new ones are created, others changed.
+    pub async fn put(
+        &self,
+        contract: &Contract,
+        rows: &RecordBatch,
+        stamp: Stamp,
+    ) -> Result<(), RegistryError> {
+        let keys = rows::key_of(contract, rows)?;
+        let register = self.register(&contract.id);
+        let _turn = register.turn.lock().await;
+        self.write(&register, contract, Work { puts: keys, rows, removes: Vec::new() }, stamp)
+            .await
+            .map(|_| ())
+    }
+
+    /// Creates one row. One of the same key that is there already is a conflict.
+    pub async fn create(
+        &self,
+        contract: &Contract,
+        row: &RecordBatch,
+        stamp: Stamp,
+    ) -> Result<Written, RegistryError> {
+        let key = only(rows::key_of(contract, row)?)?;
+        let register = self.register(&contract.id);
+        let _turn = register.turn.lock().await;
+        self.ensure_held(&register, contract).await?;
+        if version_of(&register, &key).is_some() {
+            return Err(RegistryError::RowExists { key });
+        }
+        let work = Work { puts: vec![key], rows: row, removes: Vec::new() };
+        self.write(&register, contract, work, stamp).await
+    }
+
+    /// Changes one row that stands at `version`.
+    pub async fn change(
+        &self,
+        contract: &Contract,
+        row: &RecordBatch,
+        version: i64,
+        stamp: Stamp,
+    ) -> Result<Written, RegistryError> {
+        let key = only(rows::key_of(contract, row)?)?;
+        let register = self.register(&contract.id);
+        let _turn = register.turn.lock().await;
+        self.ensure_held(&register, contract).await?;
+        still(&register, &key, version)?;
+        let work = Work { puts: vec![key], rows: row, removes: Vec::new() };
+        self.write(&register, contract, work, stamp).await
+    }
+
+    /// Takes away one row that stands at `version`; its history stays.
+    pub async fn delete(
+        &self,
+        contract: &Contract,
+        key: &str,
+        version: i64,
+        stamp: Stamp,
+    ) -> Result<Written, RegistryError> {
+        let register = self.register(&contract.id);
+        let _turn = register.turn.lock().await;
+        self.ensure_held(&register, contract).await?;
+        still(&register, key, version)?;
+        let none = RecordBatch::new_empty(contract.arrow_schema());
+        let work = Work { puts: Vec::new(), rows: &none, removes: vec![key.to_owned()] };
+        self.write(&register, contract, work, stamp).await
+    }
+
+    /// One transaction, then memory. The caller has the turn.
+    async fn write(
+        &self,
+        register: &Register,
+        contract: &Contract,
+        work: Work<'_>,
+        stamp: Stamp,
+    ) -> Result<Written, RegistryError> {
+        self.ensure_held(register, contract).await?;
+        let data = rows::written(contract, work.rows)?;
+        let plan = {
+            let held = register.held.read();
+            Plan::of(held.as_ref().expect("loaded above"), contract, &work, data, &stamp)?
+        };
+        let txn = self.records.write().await?;
+        plan.run(&txn, &contract.id).await?;
+        if let Some(event) = stamp.event {
+            self.audit.append(&txn, event).await?;
+        }
+        txn.commit().await?;
+        let written = plan.first();
+        let applied = match register.held.write().as_mut() {
+            Some(held) => held.apply(plan.puts, work.rows, plan.removes, plan.at_us),
+            None => Ok(()),
+        };
+        if let Err(cause) = applied {
+            // What was committed stands; memory is read anew from it.
+            tracing::error!(dataset = contract.id, %cause, "a register is loaded again");
+            *register.held.write() = None;
+        }
+        register.version.fetch_add(1, Ordering::AcqRel);
+        Ok(written)
+    }
+}
+
+/// What is to be written: a row for each of `puts`.
+struct Work<'a> {
+    puts: Vec<String>,
+    rows: &'a RecordBatch,
+    removes: Vec<String>,
+}
+
+/// Versions and times settled.
+struct Plan {
+    at_us: i64,
+    ended: Vec<String>,
+    models: Vec<Model>,
+    puts: Vec<Put>,
+    removes: Vec<Put>,
+}
+
+impl Plan {
+    fn of(
+        held: &Held,
+        contract: &Contract,
+        work: &Work<'_>,
+        data: Vec<String>,
+        stamp: &Stamp,
+    ) -> Result<Self, RegistryError> {
+        if data.len() != work.puts.len() {
+            return Err(rows::damaged(contract, "rows and keys do not match"));
+        }
+        // A clock that went back must not make a version end before it began.
+        let at_us = micros(stamp.now).max(held.newest_us().map_or(i64::MIN, |newest| newest + 1));
+        let mut plan = Self {
+            at_us,
+            ended: Vec::new(),
+            models: Vec::with_capacity(work.puts.len() + work.removes.len()),
+            puts: Vec::with_capacity(work.puts.len()),
+            removes: Vec::new(),
+        };
+        let mut seen = BTreeSet::new();
+        let values = data.into_iter().map(Some).chain(work.removes.iter().map(|_| None));
+        for (key, data) in work.puts.iter().chain(&work.removes).zip(values) {
+            if !seen.insert(key.as_str()) {
+                let problem = format!("`{key}` stands twice in one write");
+                return Err(RegistryError::Input { field: "key", problem });
+            }
+            let last = held.last_version(key);
+            let kind = match (&data, held.version(key)) {
+                (None, _) => "deleted",
+                (Some(_), Some(_)) => "changed",
+                (Some(_), None) => "created",
+            };
+            if last > 0 {
+                plan.ended.push(key.clone());
+            }
+            let put = Put { key: key.as_str().into(), version: last + 1 };
+            match data {
+                Some(_) => plan.puts.push(put),
+                None => plan.removes.push(put),
+            }
+            plan.models.push(Model {
+                row: Uuid::now_v7(),
+                dataset: contract.id.clone(),
+                row_key: key.clone(),
+                version: last + 1,
+                data,
+                kind: kind.to_owned(),
+                actor: stamp.by.clone(),
+                reason: stamp.reason.clone(),
+                from_us: at_us,
+                to_us: None,
+            });
+        }
+        Ok(plan)
+    }
+
+    async fn run(&self, txn: &WriteTxn, dataset: &str) -> Result<(), RegistryError> {
+        for keys in self.ended.chunks(UPDATE_KEYS_MAX) {
+            Entity::update_many()
+                .col_expr(Column::ToUs, Expr::value(self.at_us))
+                .filter(Column::Dataset.eq(dataset))
+                .filter(Column::RowKey.is_in(keys))
+                .filter(Column::ToUs.is_null())
+                .exec(&**txn)
+                .await?;
+        }
+        for rows in self.models.chunks(INSERT_ROWS_MAX) {
+            let rows = rows.iter().cloned().map(IntoActiveModel::into_active_model);
+            Entity::insert_many(rows).exec_without_returning(&**txn).await?;
+        }
+        Ok(())
+    }
+
+    fn first(&self) -> Written {
+        let first = self.puts.first().or(self.removes.first());
+        Written {
+            key: first.map(|put| put.key.to_string()).unwrap_or_default(),
+            version: first.map_or(0, |put| put.version),
+        }
+    }
+}
+
+fn only(mut keys: Vec<String>) -> Result<String, RegistryError> {
+    match (keys.pop(), keys.is_empty()) {
+        (Some(key), true) => Ok(key),
+        _ => {
+            let problem = "expected one row".to_owned();
+            Err(RegistryError::Input { field: "row", problem })
+        }
+    }
+}
+
+fn version_of(register: &Register, key: &str) -> Option<i64> {
+    register.held.read().as_ref().and_then(|held| held.version(key))
+}
+
+fn still(register: &Arc<Register>, key: &str, version: i64) -> Result<(), RegistryError> {
+    match version_of(register, key) {
+        Some(newest) if newest == version => Ok(()),
+        Some(newest) => Err(RegistryError::Stale { key: key.to_owned(), version, newest }),
+        None => Err(RegistryError::UnknownRow(key.to_owned())),
+    }
+}

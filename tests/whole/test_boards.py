@@ -1,0 +1,113 @@
+"""Boards: every role of the city comes in to a home whose every tile has an answer for it."""
+
+import json
+
+import pytest
+from conftest import ROOT, WORKERS, shujin
+
+
+def board(peopled, role, name, area=None):
+    query = f"?area={area}" if area else ""
+    status, page = peopled.send("GET", f"/api/boards/{name}{query}", user=f"the_{role}")
+    assert status == 200, page
+    return page
+
+
+def homes(peopled, role):
+    status, boards = peopled.send("GET", "/api/boards", user=f"the_{role}")
+    assert status == 200, boards
+    return [item["id"] for item in boards["items"] if role in item["home_for"]]
+
+
+@pytest.mark.parametrize("role", WORKERS)
+def test_every_tile_of_every_home_answers(peopled, role):
+    [home] = homes(peopled, role)
+    for area in (None, "510104000000"):
+        page = board(peopled, role, home, area)
+        assert page["tiles"]
+        for tile in page["tiles"]:
+            what = f"{home}.{tile['id']} for {role} in {area}: {json.dumps(tile)[:600]}"
+            assert "error" not in tile, what
+            assert tile["title"]["zh"] and tile["title"]["en"] and tile["note"]["zh"], what
+            assert tile["sources"] and all(source["title"]["zh"] for source in tile["sources"]), what
+            names = [column["name"] for column in tile["columns"]]
+            assert all(sorted(row) == sorted(names) for row in tile["rows"]), what
+            for column in tile["columns"]:
+                assert column["title"]["zh"] and column["title"]["en"], what
+                assert column["title"]["zh"] != column["name"], what
+            if tile["kind"] == "number":
+                assert len(tile["rows"]) == 1, what
+                assert tile["unit"]["zh"] and tile["unit"]["en"], what
+            assert "$area" not in tile["sql"], what
+
+
+def test_a_board_is_offered_to_whom_it_is_for(peopled):
+    status, boards = peopled.send("GET", "/api/boards", user="the_resident")
+    assert status == 200
+    assert {item["id"] for item in boards["items"]} == {"resident", "city"}
+    status, problem = peopled.send("GET", "/api/boards/duty", user="the_resident")
+    assert status == 404 and problem["code"] == "not_found"
+    assert peopled.send("GET", "/api/boards")[0] == 401
+
+
+def test_a_tile_is_narrowed_to_an_area_and_can_be_asked_again(peopled):
+    def people(area=None):
+        [tile] = [t for t in board(peopled, "planner", "planner", area)["tiles"] if t["id"] == "people"]
+        assert tile["by_area"]
+        return tile
+
+    whole, part = people(), people("510104000000")
+    assert whole["rows"] == [{"people": 10_000}]
+    assert 0 < part["rows"][0]["people"] < 10_000
+    status, again = peopled.send("POST", "/api/sql", {"sql": part["sql"]}, "the_planner")
+    assert status == 200 and again["rows"] == part["rows"]
+    status, problem = peopled.send("GET", "/api/boards/planner?area=5'--", user="the_planner")
+    assert status == 400 and problem["code"] == "invalid"
+
+
+def test_sources_are_those_of_the_plan_and_say_how_new_they_are(peopled):
+    tiles = {tile["id"]: tile for tile in board(peopled, "planner", "planner")["tiles"]}
+    sources = {source["dataset"]: source for source in tiles["per_thousand"]["sources"]}
+    assert set(sources) == {"place.boundary", "place.facility"}
+    assert sources["place.facility"]["freshness"]["last_at"]
+    assert not sources["place.facility"]["freshness"]["stale"]
+    air = board(peopled, "resident", "resident")["tiles"][0]["sources"][0]
+    assert air["dataset"] == "air.pm25" and air["freshness"]["stale"]
+
+
+def test_a_tile_that_one_may_not_ask_says_so_and_fails_nothing_else(peopled):
+    """A wall shows what its reader may see: the same board, another reader."""
+    pack = (ROOT / "packs/chengdu/boards/duty.toml").read_text()
+    assert "sensing.reading" in pack
+    status, problem = peopled.send(
+        "POST", "/api/sql", {"sql": "SELECT count(*) FROM sensing.reading"}, "the_reader"
+    )
+    assert status == 404, problem
+
+
+def test_the_platform_answers_about_itself_in_sql(peopled):
+    def ask(user, sql):
+        status, answer = peopled.send("POST", "/api/sql", {"sql": sql}, user)
+        return answer["rows"] if status == 200 else answer["code"]
+
+    [row] = ask("the_auditor", "SELECT count(*) AS n FROM system.audit WHERE action = 'import'")
+    assert row["n"] >= 15
+    assert ask("the_planner", "SELECT * FROM system.audit") == "not_found"
+    users = ask("the_security_officer", "SELECT name FROM system.user WHERE roles = 'planner'")
+    assert {"name": "the_planner"} in users
+    assert ask("the_planner", "SELECT * FROM system.user") == "not_found"
+    known = ask("the_resident", "SELECT id FROM system.dataset WHERE sharing = 'not_shared'")
+    assert known == []
+    late = ask("the_data_steward", "SELECT stale FROM system.dataset WHERE id = 'air.pm25'")
+    assert late == [{"stale": True}]
+
+
+def test_a_board_that_does_not_plan_fails_where_it_is_written(tmp_path):
+    import shutil
+
+    pack = tmp_path / "pack"
+    shutil.copytree(ROOT / "packs/chengdu", pack)
+    file = pack / "boards/duty.toml"
+    file.write_text(file.read_text().replace("round(avg(pm25), 1)", "round(avg(pm52), 1)", 1))
+    said = shujin("check", pack, code=1)
+    assert "boards/duty.toml:" in said and "pm52" in said, said
