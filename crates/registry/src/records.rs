@@ -8,6 +8,8 @@
 pub mod area;
 mod migrations;
 pub mod organisation;
+pub mod second_factor;
+pub mod session;
 pub mod succession;
 pub mod token;
 pub mod user;

@@ -1,20 +1,26 @@
 //! REST over a city: `/api`, with `/healthz`, `/readyz` and the description of itself.
 //!
 //! ```text
-//!  request ─► guard (one of so many, deadline, panic) ─► token ─► handler ─► City
+//!  request ─► guard (one of so many, deadline, panic) ─► gate (token or cookie) ─► handler ─► City
 //! ```
 //!
-//! Every route under `/api` wants a bearer token, those that do not exist included; only the
-//! description at `/api/openapi.json` is open.
+//! Every route under `/api` wants a bearer token or a session, those that do not exist included;
+//! only signing in and the description at `/api/openapi.json` are open.
 
 mod corrections;
+mod credentials;
 mod datasets;
+pub mod doors;
 mod feed;
+mod gate;
 mod input;
 mod listen;
+pub mod oidc;
 pub mod openapi;
+mod people;
 mod problem;
 mod scenarios;
+mod session;
 mod sharing;
 mod sql;
 mod steward;
@@ -25,10 +31,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use catalog::search::SearchIndex;
 use city::City;
 use futures::FutureExt;
@@ -36,6 +42,8 @@ use tokio::sync::Semaphore;
 
 pub use self::listen::serve;
 
+use self::doors::Doors;
+use self::gate::{Denials, authenticate};
 use self::input::Who;
 use crate::backend::Backend;
 use crate::fault::{Code, Fault};
@@ -53,6 +61,9 @@ pub struct Http {
     places: Semaphore,
     uploads: Semaphore,
     counters: Counters,
+    doors: Doors,
+    denials: Denials,
+    pending: oidc::Pending,
 }
 
 /// Figures for `/metrics`.
@@ -65,6 +76,10 @@ struct Counters {
 
 impl Http {
     pub fn new(city: Arc<City>, base_url: String) -> Result<Arc<Self>, Fault> {
+        Self::with_doors(city, base_url, Doors::default())
+    }
+
+    pub fn with_doors(city: Arc<City>, base_url: String, doors: Doors) -> Result<Arc<Self>, Fault> {
         let pack = city.pack().clone();
         let owner = |id: &str| {
             let found = pack.organisations.iter().find(|organisation| organisation.id == id);
@@ -75,7 +90,19 @@ impl Http {
         let places = Semaphore::new(HTTP_REQUESTS_MAX);
         let uploads = Semaphore::new(feed::UPLOADS_MAX);
         let counters = Counters::default();
-        Ok(Arc::new(Self { city, backend, search, base_url, places, uploads, counters }))
+        let denials = Denials::default();
+        Ok(Arc::new(Self {
+            city,
+            backend,
+            search,
+            base_url,
+            places,
+            uploads,
+            counters,
+            doors,
+            denials,
+            pending: oidc::Pending::default(),
+        }))
     }
 }
 
@@ -106,6 +133,20 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/audit", get(steward::audit))
         .route("/audit/verify", get(steward::verify_audit))
         .route("/metrics", get(metrics))
+        .route("/session", get(session::me).delete(session::sign_out))
+        .route("/session/password", post(session::password))
+        .route(
+            "/session/second-factor",
+            post(session::enrol).put(session::confirm).delete(session::remove),
+        )
+        .route("/users", get(people::list).post(people::create))
+        .route("/users/{name}", patch(people::change))
+        .route("/roles", get(people::roles))
+        .route("/organisations", get(people::organisations))
+        .route("/tokens", get(credentials::tokens).post(credentials::make_token))
+        .route("/tokens/{id}", delete(credentials::revoke_token))
+        .route("/sessions", get(credentials::sessions))
+        .route("/sessions/{id}", delete(credentials::end_session))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_so)
         .layer(from_fn_with_state(http.clone(), authenticate));
@@ -113,6 +154,10 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/api/openapi.json", get(openapi::serve))
+        .route("/api/sign-in", get(session::page))
+        .route("/api/session", post(session::sign_in))
+        .route("/api/oidc/{id}/start", get(oidc::start))
+        .route("/api/oidc/{id}/callback", get(oidc::callback))
         .nest("/api", api)
         .fallback(nothing_here)
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
@@ -144,29 +189,6 @@ async fn guard(State(http): State<Arc<Http>>, request: Request, next: Next) -> R
         http.counters.failures.fetch_add(1, Ordering::Relaxed);
     }
     response
-}
-
-/// Lets in who shows a valid token.
-async fn authenticate(State(http): State<Arc<Http>>, mut request: Request, next: Next) -> Response {
-    let unknown = || {
-        Fault::new(Code::Unauthenticated, "a valid bearer token is wanted")
-            .hint("send `authorization: Bearer <token>`; `shujin token` makes one")
-    };
-    let Some(token) = bearer(request.headers()) else { return unknown().into_response() };
-    match http.backend.authenticate_token(token).await {
-        Ok(Some(principal)) => {
-            request.extensions_mut().insert(Who(principal));
-            next.run(request).await
-        }
-        Ok(None) => unknown().into_response(),
-        Err(fault) => fault.into_response(),
-    }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
 
 async fn nothing_here() -> Fault {

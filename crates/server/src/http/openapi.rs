@@ -3,10 +3,13 @@
 
 use axum::Json;
 use utoipa::openapi::OpenApi as Document;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
+use super::{
+    corrections, credentials, datasets, feed, oidc, people, scenarios, session, sharing, sql,
+    steward,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,8 +48,30 @@ use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
         steward::dismiss,
         steward::audit,
         steward::verify_audit,
+        session::page,
+        session::sign_in,
+        session::me,
+        session::sign_out,
+        session::password,
+        session::enrol,
+        session::confirm,
+        session::remove,
+        oidc::start,
+        oidc::callback,
+        people::list,
+        people::create,
+        people::change,
+        people::roles,
+        people::organisations,
+        credentials::tokens,
+        credentials::make_token,
+        credentials::revoke_token,
+        credentials::sessions,
+        credentials::end_session,
     ),
     tags(
+        (name = "session", description = "Signing in"),
+        (name = "administration", description = "Users, tokens, sessions"),
         (name = "sql", description = "Questions in SQL"),
         (name = "catalogue", description = "What there is"),
         (name = "sharing", description = "Asking for datasets and granting them"),
@@ -65,6 +90,8 @@ impl Modify for Token {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(scheme));
+        let cookie = ApiKey::Cookie(ApiKeyValue::new("shujin_session"));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
     }
 }
 
