@@ -147,11 +147,11 @@ def lower(headers):
     return {name.lower(): value for name, value in headers.items()}
 
 
-def serve(data, log):
+def serve(data, log, *options, http=None):
     """Serves a folder."""
-    http, pg_port = f"127.0.0.1:{free_port()}", free_port()
+    http, pg_port = http or f"127.0.0.1:{free_port()}", free_port()
     process = subprocess.Popen(
-        [SHUJIN, "serve", "--data", data, "--http", http, "--pg", f"127.0.0.1:{pg_port}"],
+        [SHUJIN, "serve", "--data", data, "--http", http, "--pg", f"127.0.0.1:{pg_port}", *options],
         stdin=subprocess.DEVNULL,
         stdout=log.open("w"),
         stderr=subprocess.STDOUT,

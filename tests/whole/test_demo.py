@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+from browser import Browser
 from conftest import ROOT, SHUJIN, free_port, import_file, shujin, started
 
 READING_SECONDS_MAX = 60
@@ -67,6 +68,19 @@ def test_its_sensors_tell_what_they_see_now(demo):
     assert ask(server, "steward", f"{unknown} WHERE d.id IS NULL") == "0"
     twice = "SELECT count(*) - count(DISTINCT device || observed_at::text) FROM sensing.reading"
     assert ask(server, "steward", twice) == "0"
+def test_its_sign_in_page_offers_a_login_for_each_role(demo):
+    server, _ = demo
+    browser = Browser(server)
+    logins = browser.send("GET", "/api/sign-in")[1]["demo"]
+    by_role = {login["role"]: login for login in logins}
+    assert browser.sign_in("steward", "steward-of-shujin")[0] == 200
+    roles = {role["id"] for role in browser.send("GET", "/api/roles")[1]["items"]}
+    assert set(by_role) == roles
+    for role, login in by_role.items():
+        status, me = Browser(server).sign_in(login["user"], login["password"])
+        assert status == 200 and not me["must_enrol"], me
+        assert [held["id"] for held in me["roles"]] == [role]
+        assert me["title"] == login["title"] and me["title"]["zh"] and me["areas"]
 
 
 def test_its_logins_go_into_no_real_city(tmp_path):

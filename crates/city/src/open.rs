@@ -140,7 +140,8 @@ impl City {
         }
         let blobs = Blobs::open(&folder.blobs_dir())?;
         let audit = Audit::open(&records);
-        let registry = Arc::new(Registry::open(&records, &audit).await?);
+        let secret = folder.secret()?;
+        let registry = Arc::new(Registry::open(&records, &audit).await?.with_secret(&secret));
         registry.synchronise(&pack, Utc::now()).await?;
         let sharing = Arc::new(Sharing::open(&records, &audit, pack.clone()).await?);
         let events = Events::default();
@@ -149,7 +150,6 @@ impl City {
         let corrections = Arc::new(Corrections::open(&records, &audit, pack.clone()));
         let scenarios = Arc::new(Scenarios::open(&records, &audit, pack.clone()));
         let usage = UsageLog::start(records.clone(), UsageLogOptions::default());
-        let secret = folder.secret()?;
         let registers = Arc::new(Registers::open(&records, &audit));
         let stores = Arc::new(Stores {
             pack: pack.clone(),

@@ -3,7 +3,7 @@
 //! Every definition carries its [`Place`], so that whoever finds fault with it later (a row that
 //! does not fit, a rule that does not plan) can still point at the line that is to blame.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -328,7 +328,30 @@ pub struct Role {
     pub title: Text,
     /// What holders may do: some of [`PERMISSIONS`].
     pub permissions: Vec<String>,
+    /// Holders sign in with a second factor, or to nothing but getting one.
+    pub second_factor: bool,
+    /// Roles that nobody holds beside this one.
+    pub excludes: BTreeSet<String>,
     pub place: Place,
+}
+
+/// Roles of which one person holds one at most.
+#[derive(Debug, Clone)]
+pub struct Exclusive {
+    pub roles: Vec<String>,
+    pub place: Place,
+}
+
+impl Pack {
+    /// Two of these roles that one person must not hold together.
+    pub fn excluded<'a>(&self, roles: &'a [String]) -> Option<(&'a str, &'a str)> {
+        let role = |id: &String| self.roles.iter().find(|role| role.id == *id);
+        roles.iter().find_map(|one| {
+            let excludes = &role(one)?.excludes;
+            let other = roles.iter().find(|other| excludes.contains(*other))?;
+            Some((one.as_str(), other.as_str()))
+        })
+    }
 }
 
 /// How a field is shown to who may not see it plain.

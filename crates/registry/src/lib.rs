@@ -3,6 +3,8 @@
 //! ```text
 //!  pack ── synchronise ──► organisations, areas (bitemporal) ──► place.area, party.organisation
 //!                                     │ tree
+//!  user, token, session ──────────────┴──► Principal { ancestors, subtree, area prefixes, permissions }
+//!    └ password, second factor: how one proves to be a user
 //!  edits, files ──► registers (versions) ──► place.facility and others that the pack defines
 //!
 //!  user, token, password ─────────────┴──► Principal { ancestors, subtree, area prefixes, permissions }
@@ -10,33 +12,49 @@
 //!
 //! A [`catalog::Principal`] leaves here with its scopes resolved, so that the catalogue asks
 //! nobody. The registry knows no dataset but its own two, no engine and no face; who may manage
-//! users is for its callers to ask (`principal.may("manage_users")`). Each change is in the audit,
-//! in the same transaction.
+//! users is for its callers to ask (`principal.may("manage_users")`), what such a one may not do
+//! even so is said here (`duties`). Each change is in the audit, in the same transaction.
 
+mod duties;
 mod geometry;
+mod kept;
+pub mod password;
 pub mod people;
+mod proof;
 pub mod records;
 pub mod register;
 pub mod registers;
 pub mod scram;
+mod sealed;
+pub mod second_factor;
 pub mod secret;
+pub mod session;
 pub mod sync;
+pub mod tokens;
 pub mod tree;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use catalog::Principal;
 use catalog::audit::{Audit, AuditError};
 use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, RwLock};
 use store::records::{Records, RecordsError};
 use uuid::Uuid;
 
-pub use people::{Change, NewToken, NewUser, TokenInfo, UserInfo};
+use kept::Kept;
+use proof::Hashings;
+use sealed::Vault;
+
+pub use people::{Change, NewUser, UserInfo};
 pub use records::migrations;
 pub use registers::Registers;
+pub use second_factor::Enrolment;
+pub use session::{Origin, Seat, SessionInfo};
 pub use sync::{Succession, Summary, ThingKind};
+pub use tokens::{NewToken, TokenInfo};
 pub use tree::Tree;
 
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +70,20 @@ pub enum RegistryError {
     UserExists(String),
     #[error("there is no token {0}")]
     UnknownToken(Uuid),
+    #[error("there is no session {0}")]
+    UnknownSession(Uuid),
+    /// The password was right; a code is missing, wrong or was used before.
+    #[error("a code of your second factor is wanted, and each is taken once")]
+    SecondFactor,
+    #[error("you have a second factor already; remove it before you enrol another")]
+    HasSecondFactor,
+    #[error("you have no second factor; enrol one first")]
+    NoSecondFactor,
+    /// Separation of duties forbids it.
+    #[error("{0}")]
+    Duty(String),
+    #[error("too many passwords are being checked at once; try again")]
+    Busy,
     #[error("there is no organisation `{0}` now; see party.organisation for those there are")]
     UnknownOrganisation(String),
     #[error("there is no area `{0}` now; see place.area for those there are")]
@@ -75,6 +107,10 @@ pub enum RegistryError {
     Stale { key: String, version: i64, newest: i64 },
     #[error("registry row {id} cannot be read: {problem}; restore a backup")]
     Damaged { id: String, problem: String },
+    #[error("a secret of {0} cannot be sealed or read; is secret.key the folder's own?")]
+    Sealed(String),
+    #[error("a password or a code cannot be checked: {0}")]
+    Hashing(String),
     #[error("the system gave no random bytes: {0}")]
     Random(getrandom::Error),
     #[error(transparent)]
@@ -96,6 +132,13 @@ pub struct Registry {
     version: AtomicU64,
     /// Register tables as they stand now, by dataset, made for the version beside them.
     tables: Mutex<BTreeMap<String, (u64, register::Table)>>,
+    /// Seals the secrets of second factors.
+    vault: Option<Vault>,
+    hashings: Hashings,
+    /// Grows when anything about users, their tokens or sessions changes.
+    people_version: AtomicU64,
+    bearers: Kept<Principal>,
+    seats: Kept<Seat>,
 }
 
 impl Registry {
@@ -108,7 +151,32 @@ impl Registry {
             tree: RwLock::new(Arc::new(tree)),
             version: AtomicU64::new(1),
             tables: Mutex::default(),
+            vault: None,
+            hashings: Hashings::default(),
+            people_version: AtomicU64::new(1),
+            bearers: Kept::default(),
+            seats: Kept::default(),
         })
+    }
+
+    /// With the folder's secret, under which second factors are kept. Without it there are none.
+    #[must_use]
+    pub fn with_secret(mut self, secret: &[u8]) -> Self {
+        self.vault = Some(Vault::new(secret));
+        self
+    }
+
+    fn vault(&self) -> Result<&Vault, RegistryError> {
+        self.vault.as_ref().ok_or_else(|| RegistryError::Sealed("anybody".to_owned()))
+    }
+
+    /// Whoever was remembered is looked up again.
+    fn people_changed(&self) {
+        self.people_version.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn versions(&self) -> kept::Versions {
+        (self.people_version.load(Ordering::Acquire), self.version())
     }
 
     /// Organisations and areas as they stand now.
@@ -129,5 +197,7 @@ impl Registry {
     }
 }
 
+#[cfg(test)]
+mod sign_in_tests;
 #[cfg(test)]
 mod tests;

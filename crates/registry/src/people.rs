@@ -1,29 +1,23 @@
-//! Users, their passwords and tokens, and the principal that comes of logging in.
+//! Users, and the principal that comes of signing in.
 
 use std::collections::BTreeSet;
 
 use catalog::Principal;
 use catalog::audit::Event;
 use catalog::records::{micros, time};
-use chrono::{DateTime, TimeDelta, Utc};
-use pack::{PERMISSIONS, Pack};
+use chrono::{DateTime, Utc};
+use pack::Pack;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, Set,
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
 };
 use serde_json::json;
-use uuid::Uuid;
 
-use crate::records::{token, user};
-use crate::scram::Verifier;
-use crate::secret::{self, TOKEN_PREFIX};
+use crate::proof::Keys;
+use crate::records::{second_factor, user};
 use crate::sync::ThingKind;
-use crate::{Registry, RegistryError, Tree};
+use crate::{Registry, RegistryError, Tree, duties};
 
 const NAME_CHARS_MAX: usize = 63;
-const LABEL_CHARS_MAX: usize = 200;
-const PASSWORD_CHARS_MIN: usize = 10;
-const PASSWORD_BYTES_MAX: usize = 1_024;
-const TOKEN_DAYS_MAX: i64 = 2 * 366;
 const SCOPE_AREAS_MAX: usize = 200;
 
 /// A user about to be made.
@@ -45,6 +39,8 @@ pub enum Change {
     Areas(Vec<String>),
     Password(Option<String>),
     Active(bool),
+    /// The device is lost: its owner enrols another.
+    NoSecondFactor,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,28 +52,9 @@ pub struct UserInfo {
     pub active: bool,
     pub created_at: DateTime<Utc>,
     pub has_password: bool,
-}
-
-/// A token about to be made.
-#[derive(Debug, Clone)]
-pub struct NewToken {
-    pub user: String,
-    /// What it is for, in its maker's words.
-    pub label: String,
-    /// Permissions to which the user's own are cut down; `None`: all of the user's.
-    pub scope: Option<Vec<String>>,
-    pub expires_at: DateTime<Utc>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenInfo {
-    pub id: Uuid,
-    pub user: String,
-    pub label: String,
-    pub scope: Option<Vec<String>>,
-    pub created_at: DateTime<Utc>,
-    pub expires_at: DateTime<Utc>,
-    pub revoked_at: Option<DateTime<Utc>>,
+    /// Whether signing in wants a code beside the password.
+    pub second_factor: bool,
+    pub last_sign_in_at: Option<DateTime<Utc>>,
 }
 
 impl Registry {
@@ -94,10 +71,17 @@ impl Registry {
         } else {
             user.areas
         };
+        let mut roles: BTreeSet<String> = user.roles.into_iter().collect();
+        // Refused when roles are given; a pack that has changed since closes them all the same.
+        let held = roles.clone();
+        roles.retain(|id| {
+            let role = pack.roles.iter().find(|role| role.id == *id);
+            role.is_none_or(|role| role.excludes.is_disjoint(&held))
+        });
         let permissions = pack
             .roles
             .iter()
-            .filter(|role| user.roles.contains(&role.id))
+            .filter(|role| roles.contains(&role.id))
             .flat_map(|role| role.permissions.iter().cloned());
         Ok(Principal {
             user: user.name,
@@ -106,7 +90,7 @@ impl Registry {
             // An area that is gone opens nothing.
             area_prefixes: areas.iter().filter_map(|code| tree.area_prefix(code)).collect(),
             permissions: permissions.collect(),
-            roles: user.roles.into_iter().collect(),
+            roles,
             organisation,
         })
     }
@@ -124,9 +108,33 @@ impl Registry {
         }
     }
 
+    /// Makes a user. `by` is somebody whom nobody needs to ask: the folder's owner at the command
+    /// line. Others go through [`Registry::create_user_as`].
     pub async fn create_user(
         &self,
         by: &str,
+        new: NewUser,
+        pack: &Pack,
+        now: DateTime<Utc>,
+    ) -> Result<UserInfo, RegistryError> {
+        self.add_user(by, None, new, pack, now).await
+    }
+
+    /// Makes a user as somebody who manages users: within their part of the city.
+    pub async fn create_user_as(
+        &self,
+        manager: &Principal,
+        new: NewUser,
+        pack: &Pack,
+        now: DateTime<Utc>,
+    ) -> Result<UserInfo, RegistryError> {
+        self.add_user(&manager.user, Some(manager), new, pack, now).await
+    }
+
+    async fn add_user(
+        &self,
+        by: &str,
+        manager: Option<&Principal>,
         new: NewUser,
         pack: &Pack,
         now: DateTime<Utc>,
@@ -136,6 +144,7 @@ impl Registry {
         check_organisation(&tree, &new.organisation)?;
         check_roles(pack, &new.roles)?;
         check_areas(&tree, &new.organisation, &new.areas)?;
+        let keys = self.keys_of(new.password).await?;
         let row = user::Model {
             name: new.name,
             organisation: new.organisation,
@@ -143,20 +152,27 @@ impl Registry {
             areas: json!(new.areas).to_string(),
             active: true,
             created_us: micros(now),
-            verifier: verifier_of(new.password).await?,
+            verifier: keys.verifier,
+            password_hash: keys.hash,
+            last_sign_in_us: None,
         };
+        let info = UserInfo::try_from(row.clone())?;
+        if let Some(manager) = manager {
+            duties::check(manager, &tree, pack, None, &info)?;
+        }
         let txn = self.records.write().await?;
         if user::Entity::find_by_id(&row.name).one(&*txn).await?.is_some() {
             return Err(RegistryError::UserExists(row.name));
         }
-        row.clone().into_active_model().insert(&*txn).await?;
-        let info = UserInfo::try_from(row)?;
+        row.into_active_model().insert(&*txn).await?;
         let event = Event::new(by, "", "user.create", &info.name).detail(info.summary());
         self.audit.append(&txn, event).await?;
         txn.commit().await?;
+        self.people_changed();
         Ok(info)
     }
 
+    /// Changes a user, for the folder's owner.
     pub async fn change_user(
         &self,
         by: &str,
@@ -164,182 +180,87 @@ impl Registry {
         change: Change,
         pack: &Pack,
     ) -> Result<UserInfo, RegistryError> {
+        self.alter_user(by, None, name, vec![change], pack).await
+    }
+
+    /// Makes all of these changes or none, as somebody who manages users.
+    pub async fn change_user_as(
+        &self,
+        manager: &Principal,
+        name: &str,
+        changes: Vec<Change>,
+        pack: &Pack,
+    ) -> Result<UserInfo, RegistryError> {
+        self.alter_user(&manager.user, Some(manager), name, changes, pack).await
+    }
+
+    async fn alter_user(
+        &self,
+        by: &str,
+        manager: Option<&Principal>,
+        name: &str,
+        changes: Vec<Change>,
+        pack: &Pack,
+    ) -> Result<UserInfo, RegistryError> {
         // Slow and without a look at the records: before the transaction begins.
-        let verifier = match &change {
-            Change::Password(password) => verifier_of(password.clone()).await?,
+        let password = changes.iter().rev().find_map(|change| match change {
+            Change::Password(password) => Some(password.clone()),
             _ => None,
-        };
+        });
+        let keys = self.keys_of(password.flatten()).await?;
         let tree = self.tree();
         let txn = self.records.write().await?;
         let row = user::Entity::find_by_id(name).one(&*txn).await?;
-        let row = row.ok_or_else(|| RegistryError::UnknownUser(name.to_owned()))?;
-        let organisation = row.organisation.clone();
-        let mut row = row.into_active_model();
-        let what = match change {
-            Change::Organisation(id) => {
-                check_organisation(&tree, &id)?;
-                row.organisation = Set(id);
-                // The old areas need not lie within the new organisation's.
-                row.areas = Set("[]".to_owned());
-                "organisation"
+        let mut row = row.ok_or_else(|| RegistryError::UnknownUser(name.to_owned()))?;
+        let before = UserInfo::try_from(row.clone())?;
+        let mut done = Vec::with_capacity(changes.len());
+        for change in changes {
+            match &change {
+                Change::Password(_) | Change::Active(false) => {
+                    self.end_sessions(&txn, name, None, Utc::now()).await?;
+                }
+                Change::NoSecondFactor => self.drop_second_factor(&txn, by, name).await?,
+                _ => {}
             }
-            Change::Roles(roles) => {
-                check_roles(pack, &roles)?;
-                row.roles = Set(json!(roles).to_string());
-                "roles"
-            }
-            Change::Areas(areas) => {
-                check_areas(&tree, &organisation, &areas)?;
-                row.areas = Set(json!(areas).to_string());
-                "areas"
-            }
-            Change::Password(_) => {
-                row.verifier = Set(verifier);
-                "password"
-            }
-            Change::Active(active) => {
-                row.active = Set(active);
-                "active"
-            }
-        };
-        let info = UserInfo::try_from(row.update(&*txn).await?)?;
-        let event = Event::new(by, "", &format!("user.{what}"), name).detail(info.summary());
-        self.audit.append(&txn, event).await?;
+            done.push(apply(&mut row, change, &keys, &tree, pack)?);
+        }
+        let mut info = UserInfo::try_from(row.clone())?;
+        if let Some(manager) = manager {
+            duties::check(manager, &tree, pack, Some(&before), &info)?;
+        }
+        row.into_active_model().reset_all().update(&*txn).await?;
+        for what in done {
+            let event = Event::new(by, "", &format!("user.{what}"), name).detail(info.summary());
+            self.audit.append(&txn, event).await?;
+        }
         txn.commit().await?;
+        self.people_changed();
+        info.second_factor = self.has_second_factor(name).await?;
         Ok(info)
     }
 
     pub async fn users(&self) -> Result<Vec<UserInfo>, RegistryError> {
         let rows =
             user::Entity::find().order_by_asc(user::Column::Name).all(self.records.read()).await?;
-        rows.into_iter().map(UserInfo::try_from).collect()
+        let factors = second_factor::Entity::find()
+            .filter(second_factor::Column::ConfirmedUs.is_not_null())
+            .all(self.records.read())
+            .await?;
+        let with: BTreeSet<String> = factors.into_iter().map(|row| row.user_name).collect();
+        let info = |row: user::Model| -> Result<UserInfo, RegistryError> {
+            let mut info = UserInfo::try_from(row)?;
+            info.second_factor = with.contains(&info.name);
+            Ok(info)
+        };
+        rows.into_iter().map(info).collect()
     }
 
     pub async fn user(&self, name: &str) -> Result<UserInfo, RegistryError> {
         let row = user::Entity::find_by_id(name).one(self.records.read()).await?;
-        UserInfo::try_from(row.ok_or_else(|| RegistryError::UnknownUser(name.to_owned()))?)
-    }
-
-    /// For a SCRAM login: what is kept of the user's password. `None` where there is no such user,
-    /// it is disabled or has no password; a face makes all three look like a wrong password, with
-    /// [`crate::scram::ITERATIONS`] among what it shows.
-    pub async fn verifier(&self, name: &str) -> Result<Option<Verifier>, RegistryError> {
-        let row = user::Entity::find_by_id(name).one(self.records.read()).await?;
-        let text = row.filter(|row| row.active).and_then(|row| row.verifier);
-        let verifier = text.map(|text| {
-            text.parse().map_err(|problem: &str| RegistryError::Damaged {
-                id: name.to_owned(),
-                problem: problem.to_owned(),
-            })
-        });
-        verifier.transpose()
-    }
-
-    /// For faces that are given the password itself.
-    pub async fn check_password(&self, name: &str, password: &str) -> Result<(), RegistryError> {
-        if password.len() > PASSWORD_BYTES_MAX {
-            return Err(RegistryError::NotAuthentic);
-        }
-        let verifier = self.verifier(name).await?;
-        let password = password.to_owned();
-        // Who is not there takes as long as who is: the time must not tell them apart.
-        let fits = off_thread(move || match verifier {
-            Some(verifier) => Ok(verifier.is_of(&password)),
-            None => Verifier::of_password(&password).map(|_| false),
-        });
-        if fits.await? { Ok(()) } else { Err(RegistryError::NotAuthentic) }
-    }
-
-    /// Makes a token. Its text is in the answer and nowhere else.
-    pub async fn create_token(
-        &self,
-        by: &str,
-        new: NewToken,
-        now: DateTime<Utc>,
-    ) -> Result<(TokenInfo, String), RegistryError> {
-        check_token(&new, now)?;
-        let text = secret::new_token()?;
-        let row = token::Model {
-            id: Uuid::now_v7(),
-            user_name: new.user,
-            label: new.label,
-            hash: secret::token_hash(&text),
-            scope: new.scope.map(|scope| json!(scope).to_string()),
-            created_us: micros(now),
-            expires_us: micros(new.expires_at),
-            revoked_us: None,
-        };
-        let txn = self.records.write().await?;
-        if user::Entity::find_by_id(&row.user_name).one(&*txn).await?.is_none() {
-            return Err(RegistryError::UnknownUser(row.user_name));
-        }
-        row.clone().into_active_model().insert(&*txn).await?;
-        let info = TokenInfo::try_from(row)?;
-        let event = Event::new(by, "", "token.create", &info.user).detail(json!({
-            "token": info.id, "label": info.label, "scope": info.scope,
-            "expires": info.expires_at.to_rfc3339(),
-        }));
-        self.audit.append(&txn, event).await?;
-        txn.commit().await?;
-        Ok((info, text))
-    }
-
-    pub async fn revoke_token(
-        &self,
-        by: &str,
-        id: Uuid,
-        now: DateTime<Utc>,
-    ) -> Result<(), RegistryError> {
-        let txn = self.records.write().await?;
-        let row = token::Entity::find_by_id(id).one(&*txn).await?;
-        let row = row.ok_or(RegistryError::UnknownToken(id))?;
-        if row.revoked_us.is_some() {
-            return Ok(());
-        }
-        let event = Event::new(by, "", "token.revoke", &row.user_name);
-        let mut row = row.into_active_model();
-        row.revoked_us = Set(Some(micros(now)));
-        row.update(&*txn).await?;
-        self.audit.append(&txn, event.detail(json!({ "token": id }))).await?;
-        Ok(txn.commit().await?)
-    }
-
-    pub async fn tokens(&self, user: &str) -> Result<Vec<TokenInfo>, RegistryError> {
-        let rows = token::Entity::find()
-            .filter(token::Column::UserName.eq(user))
-            .order_by_asc(token::Column::CreatedUs)
-            .all(self.records.read())
-            .await?;
-        rows.into_iter().map(TokenInfo::try_from).collect()
-    }
-
-    /// The principal that a token's bearer acts as: its user, with no more than its scope.
-    pub async fn principal_of_token(
-        &self,
-        text: &str,
-        pack: &Pack,
-        now: DateTime<Utc>,
-    ) -> Result<Principal, RegistryError> {
-        if !text.starts_with(TOKEN_PREFIX) {
-            return Err(RegistryError::NotAuthentic);
-        }
-        let row = token::Entity::find()
-            .filter(token::Column::Hash.eq(secret::token_hash(text)))
-            .one(self.records.read())
-            .await?;
-        let row = row.ok_or(RegistryError::NotAuthentic)?;
-        if row.revoked_us.is_some() || row.expires_us <= micros(now) {
-            return Err(RegistryError::NotAuthentic);
-        }
-        let info = TokenInfo::try_from(row)?;
-        let mut principal = match self.principal(&info.user, pack).await {
-            Err(RegistryError::Disabled(_)) => return Err(RegistryError::NotAuthentic),
-            principal => principal?,
-        };
-        if let Some(scope) = info.scope {
-            principal.permissions.retain(|permission| scope.contains(permission));
-        }
-        Ok(principal)
+        let row = row.ok_or_else(|| RegistryError::UnknownUser(name.to_owned()))?;
+        let mut info = UserInfo::try_from(row)?;
+        info.second_factor = self.has_second_factor(name).await?;
+        Ok(info)
     }
 }
 
@@ -365,30 +286,54 @@ impl TryFrom<user::Model> for UserInfo {
             active: row.active,
             created_at: time(row.created_us),
             has_password: row.verifier.is_some(),
+            second_factor: false,
+            last_sign_in_at: row.last_sign_in_us.map(time),
         })
     }
 }
 
-impl TryFrom<token::Model> for TokenInfo {
-    type Error = RegistryError;
-
-    fn try_from(row: token::Model) -> Result<Self, RegistryError> {
-        let scope = row.scope.map(|scope| list(&row.id.to_string(), &scope)).transpose()?;
-        Ok(Self {
-            id: row.id,
-            user: row.user_name,
-            label: row.label,
-            scope,
-            created_at: time(row.created_us),
-            expires_at: time(row.expires_us),
-            revoked_at: row.revoked_us.map(time),
-        })
-    }
-}
-
-fn list(id: &str, json: &str) -> Result<Vec<String>, RegistryError> {
+pub(crate) fn list(id: &str, json: &str) -> Result<Vec<String>, RegistryError> {
     serde_json::from_str(json)
         .map_err(|cause| RegistryError::Damaged { id: id.to_owned(), problem: cause.to_string() })
+}
+
+/// Makes one change; says which it was.
+fn apply(
+    row: &mut user::Model,
+    change: Change,
+    keys: &Keys,
+    tree: &Tree,
+    pack: &Pack,
+) -> Result<&'static str, RegistryError> {
+    match change {
+        Change::Organisation(id) => {
+            check_organisation(tree, &id)?;
+            row.organisation = id;
+            // The old areas need not lie within the new organisation's.
+            row.areas = "[]".to_owned();
+            Ok("organisation")
+        }
+        Change::Roles(roles) => {
+            check_roles(pack, &roles)?;
+            row.roles = json!(roles).to_string();
+            Ok("roles")
+        }
+        Change::Areas(areas) => {
+            check_areas(tree, &row.organisation, &areas)?;
+            row.areas = json!(areas).to_string();
+            Ok("areas")
+        }
+        Change::Password(_) => {
+            row.verifier.clone_from(&keys.verifier);
+            row.password_hash.clone_from(&keys.hash);
+            Ok("password")
+        }
+        Change::Active(active) => {
+            row.active = active;
+            Ok("active")
+        }
+        Change::NoSecondFactor => Ok("no_second_factor"),
+    }
 }
 
 fn check_name(name: &str) -> Result<(), RegistryError> {
@@ -414,7 +359,15 @@ fn check_organisation(tree: &Tree, id: &str) -> Result<(), RegistryError> {
 fn check_roles(pack: &Pack, roles: &[String]) -> Result<(), RegistryError> {
     let there_are: BTreeSet<&str> = pack.roles.iter().map(|role| role.id.as_str()).collect();
     let Some(unknown) = roles.iter().find(|role| !there_are.contains(role.as_str())) else {
-        return Ok(());
+        return match pack.excluded(roles) {
+            None => Ok(()),
+            Some((one, other)) => Err(RegistryError::Input {
+                field: "roles",
+                problem: format!(
+                    "nobody is `{one}` and `{other}` at once: give them to two people"
+                ),
+            }),
+        };
     };
     let there_are = there_are.into_iter().collect::<Vec<_>>().join(", ");
     let problem = format!("there is no role `{unknown}`, expected some of: {there_are}");
@@ -437,42 +390,4 @@ fn check_areas(tree: &Tree, organisation: &str, areas: &[String]) -> Result<(), 
         }
     }
     Ok(())
-}
-
-fn check_token(new: &NewToken, now: DateTime<Utc>) -> Result<(), RegistryError> {
-    let input = |field, problem| Err(RegistryError::Input { field, problem });
-    let chars = new.label.trim().chars().count();
-    if chars == 0 || chars > LABEL_CHARS_MAX {
-        return input("label", format!("expected 1 to {LABEL_CHARS_MAX} characters"));
-    }
-    if new.expires_at <= now || new.expires_at > now + TimeDelta::days(TOKEN_DAYS_MAX) {
-        return input("expires_at", format!("expected a time in the next {TOKEN_DAYS_MAX} days"));
-    }
-    let scope = new.scope.as_deref().unwrap_or_default();
-    match scope.iter().find(|permission| !PERMISSIONS.contains(&permission.as_str())) {
-        Some(unknown) => {
-            let there_are = PERMISSIONS.join(", ");
-            let problem = format!("there is no `{unknown}`, expected some of: {there_are}");
-            input("scope", problem)
-        }
-        None => Ok(()),
-    }
-}
-
-async fn verifier_of(password: Option<String>) -> Result<Option<String>, RegistryError> {
-    let Some(password) = password else { return Ok(None) };
-    let too_short = password.chars().count() < PASSWORD_CHARS_MIN;
-    if too_short || password.len() > PASSWORD_BYTES_MAX {
-        let problem = format!("expected {PASSWORD_CHARS_MIN} characters or more");
-        return Err(RegistryError::Input { field: "password", problem });
-    }
-    let verifier = off_thread(move || Verifier::of_password(&password)).await?;
-    Ok(Some(verifier.to_string()))
-}
-
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|join| {
-        // Nobody cancels these tasks, so a failed join is a panic of the work: pass it on.
-        std::panic::resume_unwind(join.into_panic())
-    })
 }

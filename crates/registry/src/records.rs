@@ -9,6 +9,8 @@ pub mod area;
 mod migrations;
 pub mod organisation;
 pub mod register_row;
+pub mod second_factor;
+pub mod session;
 pub mod succession;
 pub mod token;
 pub mod user;

@@ -15,7 +15,7 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 use crate::RegistryError;
-use crate::secret::random;
+use crate::secret::{random, same};
 
 /// RFC 7677 asks for 4,096 at least and PostgreSQL takes that. We take RFC 7677's advice of
 /// 15,000: about a tenth of a second on a phone, so that a stolen verifier is four times as dear
@@ -101,11 +101,15 @@ impl FromStr for Verifier {
     }
 }
 
-/// `Hi(Normalize(password), salt, i)`. A password that SASLprep forbids is taken as it is, as
-/// PostgreSQL and its clients do.
+/// The password that was meant, whichever way it was typed. One that SASLprep forbids is taken as
+/// it is, as PostgreSQL and its clients do.
+pub(crate) fn normal(password: &str) -> Cow<'_, str> {
+    stringprep::saslprep(password).unwrap_or(Cow::Borrowed(password))
+}
+
+/// `Hi(Normalize(password), salt, i)`.
 fn salted_password(password: &str, salt: &[u8], iterations: u32) -> Key {
-    let normal = stringprep::saslprep(password).unwrap_or(Cow::Borrowed(password));
-    let keyed = mac(normal.as_bytes());
+    let keyed = mac(normal(password).as_bytes());
     let mut first = keyed.clone();
     first.update(salt);
     first.update(&1_u32.to_be_bytes());
@@ -128,11 +132,6 @@ fn hmac(key: &[u8], text: &[u8]) -> Key {
     let mut keyed = mac(key);
     keyed.update(text);
     keyed.finalize().into_bytes().into()
-}
-
-/// Compares without telling by its time where they differ.
-fn same(one: &Key, other: &Key) -> bool {
-    one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
 }
 
 #[cfg(test)]

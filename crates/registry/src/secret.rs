@@ -1,6 +1,6 @@
-//! Random secrets, and API tokens in particular.
+//! Random secrets: API tokens, and the cookies of sessions.
 //!
-//! A token is 256 random bits, so its plain SHA-256 is as good as a slow hash: there is nothing
+//! Each is 256 random bits, so its plain SHA-256 is as good as a slow hash: there is nothing
 //! to guess. Only the hash is kept.
 
 use base64::Engine;
@@ -26,7 +26,18 @@ pub(crate) fn new_token() -> Result<String, RegistryError> {
     Ok(format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(secret)))
 }
 
-/// What is kept of a token, in hex.
+/// A new session's text, for a cookie.
+pub(crate) fn new_cookie() -> Result<String, RegistryError> {
+    Ok(URL_SAFE_NO_PAD.encode(random::<SECRET_BYTES>()?))
+}
+
+/// Compares without telling by its time where they differ.
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    let differs = one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other));
+    one.len() == other.len() && differs == 0
+}
+
+/// What is kept of a token or a cookie, in hex.
 pub(crate) fn token_hash(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
 }

@@ -13,17 +13,17 @@ use store::testing::{Bed, beds, sqlite_bed};
 
 use super::*;
 
-const CITY: &str = "510100000000";
-const JINJIANG: &str = "510104000000";
+pub(crate) const CITY: &str = "510100000000";
+pub(crate) const JINJIANG: &str = "510104000000";
 const STREET: &str = "510104017000";
 
-static PACK: LazyLock<Pack> = LazyLock::new(|| {
+pub(crate) static PACK: LazyLock<Pack> = LazyLock::new(|| {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs/chengdu");
     pack::load(&dir).unwrap_or_else(|faults| panic!("{faults}"))
 });
 
 /// A time that every test may add hours to.
-fn hour(hours: i64) -> DateTime<Utc> {
+pub(crate) fn hour(hours: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap() + TimeDelta::hours(hours)
 }
 
@@ -32,10 +32,10 @@ async fn empty(bed: &Bed) -> Registry {
     all.extend(migrations());
     bed.records.migrate(all).await.unwrap();
     let audit = Audit::open(&bed.records);
-    Registry::open(&bed.records, &audit).await.unwrap()
+    Registry::open(&bed.records, &audit).await.unwrap().with_secret(b"a folder's secret")
 }
 
-async fn filled(bed: &Bed) -> Registry {
+pub(crate) async fn filled(bed: &Bed) -> Registry {
     let registry = empty(bed).await;
     registry.synchronise(&PACK, hour(0)).await.unwrap();
     registry
@@ -67,7 +67,7 @@ fn reformed() -> Pack {
     pack
 }
 
-fn user(name: &str, organisation: &str, roles: &[&str], areas: &[&str]) -> NewUser {
+pub(crate) fn user(name: &str, organisation: &str, roles: &[&str], areas: &[&str]) -> NewUser {
     let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     NewUser {
         name: name.to_owned(),
@@ -78,7 +78,7 @@ fn user(name: &str, organisation: &str, roles: &[&str], areas: &[&str]) -> NewUs
     }
 }
 
-fn token(user: &str, scope: Option<&[&str]>, expires_at: DateTime<Utc>) -> NewToken {
+pub(crate) fn token(user: &str, scope: Option<&[&str]>, expires_at: DateTime<Utc>) -> NewToken {
     let scope = scope.map(|scope| scope.iter().map(|text| (*text).to_owned()).collect());
     NewToken { user: user.to_owned(), label: "a test".to_owned(), scope, expires_at }
 }

@@ -51,6 +51,11 @@ impl Tree {
         self.organisations.contains_key(id)
     }
 
+    /// The ids of all organisations there are now.
+    pub fn organisations(&self) -> impl Iterator<Item = &String> {
+        self.organisations.keys()
+    }
+
     pub fn has_area(&self, code: &str) -> bool {
         self.areas.contains_key(code)
     }

@@ -4,6 +4,7 @@
 //! A face never sees a raw table: rows come from [`Backend::query`] alone, which governs them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -71,6 +72,17 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whom a bearer token stands for; `None` where it is unknown, expired or revoked.
     async fn authenticate_token(&self, token: &str) -> Result<Option<Arc<Principal>>, Fault>;
+
+    /// Whether a password alone is not enough for this user. Protocols that carry no more refuse.
+    async fn needs_second_factor(&self, _user: &str) -> Result<bool, Fault> {
+        Ok(false)
+    }
+
+    /// Notes a login that was refused.
+    async fn note_refused_login(&self, _user: &str, _address: IpAddr) {}
+
+    /// Notes a login by password.
+    async fn note_login(&self, _user: &str, _address: IpAddr) {}
 
     /// A user with scopes resolved as of now; `None` where there is none or it is disabled.
     async fn principal(&self, user: &str) -> Result<Option<Arc<Principal>>, Fault>;

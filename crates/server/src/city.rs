@@ -1,9 +1,11 @@
 //! The real city behind the faces, and its errors as faults.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use catalog::audit::Event;
 use catalog::{Principal, Session};
 use chrono::Utc;
 use city::{City, CityError};
@@ -12,6 +14,7 @@ use futures::StreamExt;
 use pack::Field;
 use registry::RegistryError;
 use registry::scram::Verifier;
+use serde_json::json;
 
 use crate::backend::{Answer, Backend, Description, Visible};
 use crate::fault::{Code, Fault};
@@ -45,11 +48,30 @@ impl Backend for City {
     }
 
     async fn authenticate_token(&self, token: &str) -> Result<Option<Arc<Principal>>, Fault> {
-        known(self.registry().principal_of_token(token, self.pack(), Utc::now()).await)
+        known(self.registry().bearer(token, self.pack(), Utc::now()).await)
+    }
+
+    async fn needs_second_factor(&self, user: &str) -> Result<bool, Fault> {
+        Ok(self.registry().has_second_factor(user).await?)
+    }
+
+    async fn note_refused_login(&self, user: &str, address: IpAddr) {
+        let (address, reason) = (address.to_string(), "wrong password, PostgreSQL wire");
+        if let Err(error) = self.registry().note_refused_sign_in(user, &address, reason).await {
+            tracing::error!(%error, "a refused login is not in the audit");
+        }
+    }
+
+    async fn note_login(&self, user: &str, address: IpAddr) {
+        let detail = json!({ "method": "password, PostgreSQL wire", "address": address });
+        let event = Event::new(user, "", "sign_in", user).detail(detail);
+        if let Err(error) = self.audit().record(event).await {
+            tracing::error!(%error, "a login is not in the audit");
+        }
     }
 
     async fn principal(&self, user: &str) -> Result<Option<Arc<Principal>>, Fault> {
-        known(self.registry().principal(user, self.pack()).await)
+        known(self.registry().principal(user, self.pack()).await.map(Arc::new))
     }
 
     async fn query(
@@ -96,9 +118,9 @@ fn comments(fields: &[Field]) -> BTreeMap<String, String> {
 }
 
 /// A principal, or none where the registry does not know it; other failures are faults.
-fn known(found: Result<Principal, RegistryError>) -> Result<Option<Arc<Principal>>, Fault> {
+fn known(found: Result<Arc<Principal>, RegistryError>) -> Result<Option<Arc<Principal>>, Fault> {
     match found {
-        Ok(principal) => Ok(Some(Arc::new(principal))),
+        Ok(principal) => Ok(Some(principal)),
         Err(
             RegistryError::NotAuthentic
             | RegistryError::UnknownUser(_)

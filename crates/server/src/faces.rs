@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::backend::Backend;
 use crate::fault::Fault;
+use crate::http::doors::Doors;
 use crate::http::{self, Http, Ui};
 use crate::pg;
 use crate::tls::{PgTls, TlsError, load};
@@ -49,6 +50,7 @@ impl Faces {
         pg: SocketAddr,
         tls: PgTls,
         http_behind_proxy: bool,
+        mut doors: Doors,
         ui: Arc<dyn Ui>,
     ) -> Result<Self, FacesError> {
         if !http.ip().is_loopback() && !http_behind_proxy {
@@ -58,12 +60,16 @@ impl Faces {
         let pg_listener = listen(pg).await?;
         let http_listener = listen(http).await?;
         let (http, pg) = (address(&http_listener, http), address(&pg_listener, pg));
-        let state =
-            Http::new(city.clone(), format!("http://{http}"), ui).map_err(FacesError::Http)?;
+        // Where a proxy in front ends TLS, what browsers see is https.
+        let https = |url: &String| url.starts_with("https:");
+        doors.secure |= http_behind_proxy || doors.public_url.as_ref().is_some_and(https);
+        let throttle = doors.throttle.clone();
+        let base_url = doors.public_url.clone().unwrap_or_else(|| format!("http://{http}"));
+        let state = Http::with_doors(city.clone(), base_url, doors, ui).map_err(FacesError::Http)?;
         let (stop, stopped) = watch::channel(false);
         let backend: Arc<dyn Backend> = city;
         let tasks = vec![
-            tokio::spawn(pg::serve(pg_listener, backend, tls, stopped.clone())),
+            tokio::spawn(pg::serve(pg_listener, backend, tls, throttle, stopped.clone())),
             tokio::spawn(http::serve(http_listener, state, stopped)),
         ];
         Ok(Self { http, pg, stop, tasks })

@@ -21,6 +21,12 @@ pub enum Code {
     Invalid,
     /// Who asks is not known.
     Unauthenticated,
+    /// A code of the second factor is wanted, or the one that came is not good.
+    SecondFactor,
+    /// Failed to sign in too often: wait.
+    Throttled,
+    /// A request by cookie did not show that its own page sent it.
+    Csrf,
     /// Who asks may not.
     Refused,
     /// The thing is not in a state that allows this.
@@ -50,6 +56,9 @@ impl Code {
             Self::Syntax => "syntax",
             Self::Invalid => "invalid",
             Self::Unauthenticated => "unauthenticated",
+            Self::SecondFactor => "second_factor",
+            Self::Throttled => "throttled",
+            Self::Csrf => "csrf",
             Self::Refused => "refused",
             Self::Conflict => "conflict",
             Self::Unsupported => "unsupported",
@@ -89,6 +98,8 @@ pub struct Fault {
     pub hint: Option<String>,
     pub position: Option<Position>,
     pub correlation: Uuid,
+    /// When to come again.
+    pub retry_after_s: Option<u64>,
 }
 
 impl Fault {
@@ -99,6 +110,7 @@ impl Fault {
             hint: None,
             position: None,
             correlation: Uuid::now_v7(),
+            retry_after_s: None,
         }
     }
 

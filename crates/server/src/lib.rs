@@ -17,6 +17,7 @@ pub mod http;
 pub mod limits;
 mod paced;
 pub mod pg;
+pub mod throttle;
 pub mod tls;
 mod translate;
 mod values;

@@ -41,6 +41,9 @@ pub const LOGIN_FAILURES_MAX: u32 = 10;
 pub const LOGIN_FAILURES_OF_ADDRESS_MAX: u32 = 100;
 /// The wait, and how long a failure is remembered.
 pub const LOGIN_WINDOW_SECONDS: u64 = 900;
+/// Failed logins of one name from anywhere: whoever guesses from many addresses locks the name, but
+/// for the addresses that it has logged in from.
+pub const LOGIN_FAILURES_OF_NAME_MAX: u32 = 50;
 /// Guessers that are remembered at once.
 pub const LOGIN_GUESSERS_MAX: usize = 20_000;
 
@@ -61,6 +64,18 @@ pub const HTTP_LONG_SECONDS_MAX: u64 = 3_600;
 pub const HTTP_ROWS_MAX: u64 = 5_000_000;
 /// Bytes of one answer over HTTP.
 pub const HTTP_ANSWER_BYTES_MAX: u64 = 2 << 30;
+/// Bytes of a user's name, a password or a code as they come in.
+pub const SIGN_IN_TEXT_BYTES_MAX: usize = 1_024;
+/// Sign-ins that are with their OpenID provider at once.
+pub const OIDC_PENDING_MAX: usize = 1_000;
+/// Time that one may take to sign in there.
+pub const OIDC_MINUTES_MAX: u64 = 10;
+/// Time that a provider may take to answer us.
+pub const OIDC_ANSWER_SECONDS_MAX: u64 = 10;
+/// How long a provider's metadata and keys are believed.
+pub const OIDC_METADATA_MINUTES_MAX: u64 = 60;
+/// Refusals that go to the audit in one minute; more are counted in the log alone.
+pub const DENIALS_A_MINUTE_MAX: usize = 1_000;
 /// Items on a page of a list.
 pub const PAGE_ITEMS_MAX: usize = 200;
 /// Items on a page where none is asked for.

@@ -49,8 +49,13 @@ impl From<RegistryError> for Fault {
     fn from(error: RegistryError) -> Self {
         let code = match &error {
             RegistryError::NotAuthentic | RegistryError::Disabled(_) => Code::Unauthenticated,
+            RegistryError::SecondFactor => Code::SecondFactor,
+            RegistryError::HasSecondFactor | RegistryError::NoSecondFactor => Code::Conflict,
+            RegistryError::Duty(_) => Code::Refused,
+            RegistryError::Busy => Code::Busy,
             RegistryError::UnknownUser(_)
             | RegistryError::UnknownToken(_)
+            | RegistryError::UnknownSession(_)
             | RegistryError::UnknownOrganisation(_)
             | RegistryError::UnknownArea(_)
             | RegistryError::UnknownRow(_) => Code::NotFound,

@@ -99,6 +99,13 @@ pub struct FaceArgs {
     /// HTTP is served in clear: beyond loopback only behind a proxy that ends TLS.
     #[arg(long)]
     pub http_behind_proxy: bool,
+    /// Where browsers find this server (`https://data.example.gov.cn`), for links and for OpenID
+    /// providers; by default the HTTP address.
+    #[arg(long)]
+    pub public_url: Option<String>,
+    /// A file of OpenID providers that people may sign in by.
+    #[arg(long)]
+    pub oidc: Option<PathBuf>,
     /// PostgreSQL wire address.
     #[arg(long, default_value = "127.0.0.1:5433")]
     pub pg: SocketAddr,
@@ -323,7 +330,7 @@ pub enum UserCommand {
         /// Area code the user answers for; may be given several times.
         #[arg(long = "area")]
         areas: Vec<String>,
-        /// Read a password for the PostgreSQL face from standard input.
+        /// Read a password from standard input.
         #[arg(long)]
         password: bool,
     },

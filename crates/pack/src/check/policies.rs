@@ -24,6 +24,23 @@ pub(super) fn roles(draft: &Draft, names: &Names<'_>) {
             known("permission", permission, PERMISSIONS, place, names);
         }
     }
+    for exclusive in &draft.exclusives {
+        let (roles, sites) = (&exclusive.value.roles, &exclusive.sites);
+        for (index, role) in roles.iter().enumerate() {
+            names.role(role, || sites.place(&format!("roles.{index}")));
+            if roles[..index].contains(role) {
+                let place = sites.place(&format!("roles.{index}"));
+                names.fault(Diagnostic::new(place, format!("role `{role}` is named twice")));
+            }
+        }
+        if exclusive.sound && roles.len() < 2 {
+            names.fault(
+                Diagnostic::new(sites.place("roles"), "one role excludes no other")
+                    .expected("two roles or more")
+                    .found(roles.len().to_string()),
+            );
+        }
+    }
 }
 
 pub(super) fn check(draft: &Draft, names: &Names<'_>) {

@@ -28,7 +28,8 @@ use crate::check;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::map::MapPlan;
 use crate::model::{
-    Area, Board, City, Contract, ImportMapping, Organisation, Pack, Place, Policy, Role, Text,
+    Area, Board, City, Contract, Exclusive, ImportMapping, Organisation, Pack, Place, Policy, Role,
+    Text,
 };
 use crate::reader::{Faults, Table, read_toml};
 use crate::source::{Sites, SourceFile};
@@ -71,6 +72,7 @@ pub(crate) struct Draft {
     pub organisations: Vec<Sited<Organisation>>,
     pub datasets: Vec<Sited<Contract>>,
     pub roles: Vec<Sited<Role>>,
+    pub exclusives: Vec<Sited<Exclusive>>,
     pub policies: Vec<Sited<Policy>>,
     pub imports: Vec<Sited<ImportMapping>>,
     pub map: Option<Sited<MapPlan>>,
@@ -85,6 +87,8 @@ pub fn load(dir: &Path) -> Result<Pack, Diagnostics> {
     check::check(&draft, &faults);
     let mut faults = faults.into_inner();
     faults.sort();
+    let mut roles = values(draft.roles);
+    rules::exclude(&mut roles, &values(draft.exclusives));
     match draft.city {
         Some(city) if faults.is_empty() => Ok(Pack {
             dir: dir.to_owned(),
@@ -93,7 +97,7 @@ pub fn load(dir: &Path) -> Result<Pack, Diagnostics> {
             areas: draft.areas,
             organisations: values(draft.organisations),
             datasets: values(draft.datasets).into_iter().map(|c| (c.id.clone(), c)).collect(),
-            roles: values(draft.roles),
+            roles,
             policies: values(draft.policies),
             imports: values(draft.imports),
             map: draft.map.map(|map| map.value),
@@ -114,13 +118,14 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
         Some(areas) => draft.areas = areas,
         None => draft.unread.areas = true,
     }
-    let Draft { organisations, roles, datasets, policies, imports, boards, unread, .. } =
+    let Draft { organisations, roles, exclusives, datasets, policies, imports, boards, unread, .. } =
         &mut draft;
     unread.organisations = !file(dir, "organisations.toml", faults, |table| {
         each(table, "organisation", organisations, faults, rules::organisation);
     });
     unread.roles = !file(dir, "roles.toml", faults, |table| {
         each(table, "role", roles, faults, rules::role);
+        each(table, "exclusive", exclusives, faults, rules::exclusive);
     });
     unread.datasets = !folder(dir, "datasets", faults, |table| {
         one(table, datasets, faults, datasets::contract);

@@ -2,10 +2,10 @@
 //!
 //! Judges nothing that needs a second definition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostics::Diagnostic;
-use crate::model::{Applies, Mask, Organisation, Policy, Role};
+use crate::model::{Applies, Exclusive, Mask, Organisation, Policy, Role};
 use crate::reader::Table;
 
 const MASKS: [(&str, Mask); 4] = [
@@ -34,7 +34,22 @@ pub(super) fn role(table: &Table<'_>) -> Role {
         id: table.text("id"),
         title: table.label("title"),
         permissions: table.texts("permissions"),
+        second_factor: table.flag("second_factor"),
+        excludes: BTreeSet::new(),
         place: table.own_place(),
+    }
+}
+
+pub(super) fn exclusive(table: &Table<'_>) -> Exclusive {
+    Exclusive { roles: table.texts("roles"), place: table.own_place() }
+}
+
+/// Tells each role which others its holder may not have.
+pub(super) fn exclude(roles: &mut [Role], exclusives: &[Exclusive]) {
+    for role in roles {
+        let together = exclusives.iter().filter(|group| group.roles.contains(&role.id));
+        let others = together.flat_map(|group| &group.roles).filter(|other| **other != role.id);
+        role.excludes = others.cloned().collect();
     }
 }
 

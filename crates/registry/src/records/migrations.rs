@@ -10,11 +10,11 @@ use sea_orm::sea_query::{ColumnDef, Index, Table};
 use sea_orm_migration::SchemaManager;
 use store::records::migrations::{MigrationName, MigrationTrait, Migrations};
 
-use super::{area, organisation, register_row, succession, token, user};
+use super::{area, organisation, register_row, second_factor, session, succession, token, user};
 
 /// Hand these to `Records::migrate` together with those of the other crates.
 pub fn migrations() -> Migrations {
-    vec![Box::new(Places), Box::new(People), Box::new(Registers)]
+    vec![Box::new(Places), Box::new(People), Box::new(SignIn), Box::new(Registers)]
 }
 
 struct Places;
@@ -121,6 +121,72 @@ impl MigrationTrait for People {
             .name("registry_token_by_user")
             .table(token::Entity)
             .col(Token::UserName)
+            .to_owned();
+        manager.create_index(by_user).await
+    }
+}
+
+struct SignIn;
+
+impl MigrationName for SignIn {
+    fn name(&self) -> &str {
+        "registry_0003_sign_in"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SignIn {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        use second_factor::Column as Factor;
+        use session::Column as Session;
+        // SQLite adds one column at a time.
+        for mut column in [
+            ColumnDef::new(user::Column::PasswordHash).text().to_owned(),
+            ColumnDef::new(user::Column::LastSignInUs).big_integer().to_owned(),
+        ] {
+            let users = Table::alter().table(user::Entity).add_column(&mut column).to_owned();
+            manager.alter_table(users).await?;
+        }
+        let of_user = |name: &str| {
+            let mut key = sea_orm::sea_query::ForeignKey::create();
+            key.name(name).to(user::Entity, user::Column::Name);
+            key
+        };
+        let factors = Table::create()
+            .table(second_factor::Entity)
+            .col(ColumnDef::new(Factor::UserName).string().not_null().primary_key())
+            .col(ColumnDef::new(Factor::Sealed).text().not_null())
+            .col(ColumnDef::new(Factor::CreatedUs).big_integer().not_null())
+            .col(ColumnDef::new(Factor::ConfirmedUs).big_integer())
+            .col(ColumnDef::new(Factor::LastStep).big_integer().not_null())
+            .foreign_key(
+                of_user("registry_second_factor_of_user")
+                    .from(second_factor::Entity, Factor::UserName),
+            )
+            .to_owned();
+        manager.create_table(factors).await?;
+        let sessions = Table::create()
+            .table(session::Entity)
+            .col(ColumnDef::new(Session::Id).uuid().not_null().primary_key())
+            .col(ColumnDef::new(Session::UserName).string().not_null())
+            .col(ColumnDef::new(Session::Hash).string().not_null().unique_key())
+            .col(ColumnDef::new(Session::Method).text().not_null())
+            .col(ColumnDef::new(Session::Strong).boolean().not_null())
+            .col(ColumnDef::new(Session::Address).text().not_null())
+            .col(ColumnDef::new(Session::Agent).text().not_null())
+            .col(ColumnDef::new(Session::CreatedUs).big_integer().not_null())
+            .col(ColumnDef::new(Session::SeenUs).big_integer().not_null())
+            .col(ColumnDef::new(Session::ExpiresUs).big_integer().not_null())
+            .col(ColumnDef::new(Session::EndedUs).big_integer())
+            .foreign_key(
+                of_user("registry_session_of_user").from(session::Entity, Session::UserName),
+            )
+            .to_owned();
+        manager.create_table(sessions).await?;
+        let by_user = Index::create()
+            .name("registry_session_by_user")
+            .table(session::Entity)
+            .col(Session::UserName)
             .to_owned();
         manager.create_index(by_user).await
     }

@@ -16,6 +16,9 @@ pub struct Model {
     pub created_us: i64,
     /// The SCRAM verifier in PostgreSQL's notation; none: no password.
     pub verifier: Option<String>,
+    /// The argon2id hash in PHC notation; none beside a verifier: set before there were such.
+    pub password_hash: Option<String>,
+    pub last_sign_in_us: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

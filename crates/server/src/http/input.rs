@@ -80,7 +80,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Fault> {
         let who = parts.extensions.get::<Self>().cloned();
-        who.ok_or_else(|| Fault::new(Code::Unauthenticated, "a bearer token is wanted"))
+        who.ok_or_else(|| Fault::new(Code::Unauthenticated, "sign in, or show a bearer token"))
     }
 }
 

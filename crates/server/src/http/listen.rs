@@ -3,17 +3,20 @@
 //! The framework's own loop has neither bound: whoever opens sockets and says nothing would in the
 //! end take every file handle of the process, and the other faces' with them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tower::Layer;
 
+use super::gate::Peer;
 use super::{Http, router};
 use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEAD_SECONDS_MAX, SHUTDOWN_SECONDS_MAX, seconds};
 use crate::stopped;
@@ -46,7 +49,7 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, mut stop: watch::Rece
         };
         let (router, stop) = (router.clone(), stop.clone());
         connections.spawn(async move {
-            connection(socket, router, stop, seconds(HTTP_HEAD_SECONDS_MAX)).await;
+            connection(socket, peer.ip(), router, stop, seconds(HTTP_HEAD_SECONDS_MAX)).await;
             drop(place);
         });
     }
@@ -62,13 +65,14 @@ pub async fn serve(listener: TcpListener, http: Arc<Http>, mut stop: watch::Rece
 /// One connection's requests, one after another.
 async fn connection(
     socket: TcpStream,
+    peer: IpAddr,
     router: Router,
     mut stop: watch::Receiver<bool>,
     head_time_max: Duration,
 ) {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(head_time_max);
-    let service = TowerToHyperService::new(router);
+    let service = TowerToHyperService::new(Extension(Peer(peer)).layer(router));
     let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
     let mut stopping = false;
     loop {
@@ -98,10 +102,11 @@ mod tests {
     async fn answer_to(text: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (socket, _) = listener.accept().await.unwrap();
+        let (socket, peer) = listener.accept().await.unwrap();
         let (_open, stop) = watch::channel(false);
         let router = Router::new().route("/", get(|| async { "here" }));
-        let served = tokio::spawn(connection(socket, router, stop, Duration::from_millis(100)));
+        let served =
+            tokio::spawn(connection(socket, peer.ip(), router, stop, Duration::from_millis(100)));
         client.write_all(text.as_bytes()).await.unwrap();
         let mut answer = String::new();
         let hung_up =

@@ -1,30 +1,36 @@
 //! REST over a city: `/api`, with `/healthz`, `/readyz` and the description of itself.
 //!
 //! ```text
-//!  request ─► guard (one of so many, deadline, panic) ─► token ─► handler ─► City
+//!  request ─► guard (one of so many, deadline, panic) ─► gate (token or cookie) ─► handler ─► City
 //! ```
 //!
-//! Every route under `/api` wants a bearer token, those that do not exist included; only the
-//! description at `/api/openapi.json` is open.
+//! Every route under `/api` wants a bearer token or a session, those that do not exist included;
+//! only signing in and the description at `/api/openapi.json` are open.
 
 mod areas;
 mod boards;
 mod corrections;
+mod credentials;
 mod datasets;
+pub mod doors;
 mod events;
 mod feed;
 mod find;
+mod gate;
 mod input;
 mod keys;
 mod listen;
 mod map;
 mod objects;
 mod ogc;
+pub mod oidc;
 pub mod openapi;
+mod people;
 mod problem;
 mod queries;
 mod registers;
 mod scenarios;
+mod session;
 mod sharing;
 mod sql;
 mod steward;
@@ -37,10 +43,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use catalog::search::SearchIndex;
 use city::City;
 use futures::FutureExt;
@@ -49,6 +55,8 @@ use tokio::sync::{Semaphore, watch};
 pub use self::listen::serve;
 pub use self::ui::{NoUi, Ui, UiFile};
 
+use self::doors::Doors;
+use self::gate::{Denials, authenticate};
 use self::input::Who;
 use crate::backend::Backend;
 use crate::fault::{Code, Fault};
@@ -73,6 +81,9 @@ pub struct Http {
     closing: watch::Sender<bool>,
     counters: Counters,
     ui: Arc<dyn Ui>,
+    doors: Doors,
+    denials: Denials,
+    pending: oidc::Pending,
 }
 
 /// Figures for `/metrics`.
@@ -84,7 +95,17 @@ struct Counters {
 }
 
 impl Http {
-    pub fn new(city: Arc<City>, base_url: String, ui: Arc<dyn Ui>) -> Result<Arc<Self>, Fault> {
+    /// A city that is entered by tokens and passwords, without a web UI.
+    pub fn new(city: Arc<City>, base_url: String) -> Result<Arc<Self>, Fault> {
+        Self::with_doors(city, base_url, Doors::default(), Arc::new(NoUi))
+    }
+
+    pub fn with_doors(
+        city: Arc<City>,
+        base_url: String,
+        doors: Doors,
+        ui: Arc<dyn Ui>,
+    ) -> Result<Arc<Self>, Fault> {
         let pack = city.pack().clone();
         let owner = |id: &str| {
             let found = pack.organisations.iter().find(|organisation| organisation.id == id);
@@ -106,6 +127,9 @@ impl Http {
             closing: watch::Sender::new(false),
             counters: Counters::default(),
             ui,
+            doors,
+            denials: Denials::default(),
+            pending: oidc::Pending::default(),
         }))
     }
 }
@@ -150,6 +174,20 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/queries/{id}", put(queries::change).delete(queries::remove))
         .route("/events", get(events::events))
         .route("/metrics", get(metrics))
+        .route("/session", get(session::me).delete(session::sign_out))
+        .route("/session/password", post(session::password))
+        .route(
+            "/session/second-factor",
+            post(session::enrol).put(session::confirm).delete(session::remove),
+        )
+        .route("/users", get(people::list).post(people::create))
+        .route("/users/{name}", patch(people::change))
+        .route("/roles", get(people::roles))
+        .route("/organisations", get(people::organisations))
+        .route("/tokens", get(credentials::tokens).post(credentials::make_token))
+        .route("/tokens/{id}", delete(credentials::revoke_token))
+        .route("/sessions", get(credentials::sessions))
+        .route("/sessions/{id}", delete(credentials::end_session))
         .fallback(nothing_here)
         .method_not_allowed_fallback(not_so)
         .layer(from_fn_with_state(http.clone(), authenticate));
@@ -163,6 +201,10 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/api/openapi.json", get(openapi::serve))
+        .route("/api/sign-in", get(session::page))
+        .route("/api/session", post(session::sign_in))
+        .route("/api/oidc/{id}/start", get(oidc::start))
+        .route("/api/oidc/{id}/callback", get(oidc::callback))
         .nest("/api", api)
         .merge(drawn)
         .fallback(ui::serve)
@@ -195,29 +237,6 @@ async fn guard(State(http): State<Arc<Http>>, request: Request, next: Next) -> R
         http.counters.failures.fetch_add(1, Ordering::Relaxed);
     }
     response
-}
-
-/// Lets in who shows a valid token.
-async fn authenticate(State(http): State<Arc<Http>>, mut request: Request, next: Next) -> Response {
-    let unknown = || {
-        Fault::new(Code::Unauthenticated, "a valid bearer token is wanted")
-            .hint("send `authorization: Bearer <token>`; `shujin token` makes one")
-    };
-    let Some(token) = bearer(request.headers()) else { return unknown().into_response() };
-    match http.backend.authenticate_token(token).await {
-        Ok(Some(principal)) => {
-            request.extensions_mut().insert(Who(principal));
-            next.run(request).await
-        }
-        Ok(None) => unknown().into_response(),
-        Err(fault) => fault.into_response(),
-    }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
 
 async fn nothing_here() -> Fault {

@@ -80,8 +80,30 @@ use super::{
         queries::change,
         queries::remove,
         events::events,
+        session::page,
+        session::sign_in,
+        session::me,
+        session::sign_out,
+        session::password,
+        session::enrol,
+        session::confirm,
+        session::remove,
+        oidc::start,
+        oidc::callback,
+        people::list,
+        people::create,
+        people::change,
+        people::roles,
+        people::organisations,
+        credentials::tokens,
+        credentials::make_token,
+        credentials::revoke_token,
+        credentials::sessions,
+        credentials::end_session,
     ),
     tags(
+        (name = "session", description = "Signing in"),
+        (name = "administration", description = "Users, tokens, sessions"),
         (name = "sql", description = "Questions in SQL"),
         (name = "catalogue", description = "What there is"),
         (name = "sharing", description = "Asking for datasets and granting them"),
@@ -104,6 +126,8 @@ impl Modify for Token {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(scheme));
+        let cookie = ApiKey::Cookie(ApiKeyValue::new("shujin_session"));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Problem {
     pub correlation_id: String,
 }
 
+/// When to come again where all places are taken.
+const BUSY_SECONDS: u64 = 1;
 /// The media type of a problem.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -38,8 +40,9 @@ pub fn status(code: Code) -> StatusCode {
     match code {
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::Syntax | Code::Invalid | Code::ColumnNotFound => StatusCode::BAD_REQUEST,
-        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Code::Refused => StatusCode::FORBIDDEN,
+        Code::Unauthenticated | Code::SecondFactor => StatusCode::UNAUTHORIZED,
+        Code::Refused | Code::Csrf => StatusCode::FORBIDDEN,
+        Code::Throttled => StatusCode::TOO_MANY_REQUESTS,
         Code::Conflict => StatusCode::CONFLICT,
         Code::Unsupported => StatusCode::NOT_IMPLEMENTED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -67,16 +70,13 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let mut response = (status(self.code), Json(Problem::from(&self))).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
-        match self.code {
-            Code::Unauthenticated => {
-                let challenge = HeaderValue::from_static("Bearer");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            Code::Busy => {
-                let wait = HeaderValue::from_static("1");
-                response.headers_mut().insert(header::RETRY_AFTER, wait);
-            }
-            _ => {}
+        if matches!(self.code, Code::Unauthenticated | Code::SecondFactor) {
+            let challenge = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        let wait_s = self.retry_after_s.or((self.code == Code::Busy).then_some(BUSY_SECONDS));
+        if let Some(wait_s) = wait_s {
+            response.headers_mut().insert(header::RETRY_AFTER, wait_s.into());
         }
         response
     }

@@ -207,6 +207,7 @@ async fn denied(shared: &Shared, address: IpAddr, user: &str) -> PgWireError {
     // Counted before the wait: a hundred guesses at once are a hundred failures.
     let locked = shared.throttle.failed(address, user, Instant::now());
     tracing::warn!(user, %address, locked, "login refused");
+    shared.backend.note_refused_login(user, address).await;
     tokio::time::sleep(Duration::from_millis(LOGIN_FAILURE_MS)).await;
     fatal("28P01", format!("password authentication failed for user \"{user}\""))
 }
@@ -226,7 +227,17 @@ where
     if principal.is_none() {
         return Err(denied(shared, client.socket_addr().ip(), user).await);
     }
-    shared.throttle.succeeded(client.socket_addr().ip(), user);
+    if shared.backend.needs_second_factor(user).await.map_err(|fault| closing(&fault))? {
+        // Told to nobody but who has just proved the password.
+        return Err(fatal(
+            "28000",
+            "this user signs in with a second factor, which this protocol does not carry: ask \
+             over HTTP, or as a user for programs",
+        ));
+    }
+    let address = client.socket_addr().ip();
+    shared.throttle.succeeded(address, user);
+    shared.backend.note_login(user, address).await;
     let mut settings = Settings::new(user, shared.backend.zone());
     start_settings(client, &mut settings)?;
 

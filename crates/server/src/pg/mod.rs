@@ -25,7 +25,6 @@ mod scram;
 mod session;
 mod settings;
 mod split;
-mod throttle;
 mod titles;
 
 use std::net::SocketAddr;
@@ -46,7 +45,6 @@ use tokio_util::codec::{Framed, FramedParts};
 use self::cancel::CancelDesk;
 use self::face::{Face, Prepared};
 use self::metered::Metered;
-use self::throttle::Throttle;
 use crate::backend::Backend;
 use crate::fault::Fault;
 use crate::limits::{
@@ -54,6 +52,7 @@ use crate::limits::{
     PG_MESSAGE_BYTES_MAX, PG_MESSAGE_SECONDS_MAX, SHUTDOWN_SECONDS_MAX, seconds,
 };
 use crate::stopped;
+use crate::throttle::Throttle;
 use crate::tls::Tls;
 
 /// ALPN name of the protocol, for clients that start with TLS directly.
@@ -68,7 +67,7 @@ pub(crate) struct Shared {
     tls: Tls,
     desk: Arc<CancelDesk>,
     keys: RandomPidSecretKeyGenerator,
-    throttle: Throttle,
+    throttle: Arc<Throttle>,
 }
 
 /// Serves until `stop` turns true; then open statements get a moment to end.
@@ -76,6 +75,7 @@ pub async fn serve(
     listener: TcpListener,
     backend: Arc<dyn Backend>,
     tls: Tls,
+    throttle: Arc<Throttle>,
     mut stop: watch::Receiver<bool>,
 ) {
     let shared = Arc::new(Shared {
@@ -83,7 +83,7 @@ pub async fn serve(
         tls,
         desk: Arc::default(),
         keys: RandomPidSecretKeyGenerator::default(),
-        throttle: Throttle::default(),
+        throttle,
     });
     let places = Arc::new(Semaphore::new(PG_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();

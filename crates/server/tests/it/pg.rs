@@ -27,7 +27,8 @@ async fn served(tls: &PgTls, listen: &str) -> Served {
     let tls = load(tls, address, &[server::pg::ALPN]).unwrap();
     let (stop, stopped) = watch::channel(false);
     let city = Arc::new(Small::default());
-    let task = tokio::spawn(server::pg::serve(listener, city.clone(), tls, stopped));
+    let task =
+        tokio::spawn(server::pg::serve(listener, city.clone(), tls, Default::default(), stopped));
     Served { address, city, stop, task }
 }
 

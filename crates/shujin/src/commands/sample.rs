@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use city::{City, ImportRequest, OPERATOR};
-use pack::AreaLevel;
+use pack::{AreaLevel, Text};
 use registry::{NewToken, NewUser, RegistryError};
+use server::http::doors::DemoLogin;
 
 use super::feed;
 use crate::args::DemoArgs;
@@ -28,20 +29,79 @@ const RESIDENTS_PER_CALL: usize = 10;
 /// The moment that the made-up rows lead up to; fixed, so that a seed makes the same city.
 const MADE_UP_TO: &str = "2024-01-31T16:00:00Z";
 
-/// Name, password or none, organisation, role, area or the whole city.
-type Login = (&'static str, &'static str, &'static str, Option<&'static str>, &'static str);
+/// A login that everybody may use: its password is its name and `-of-shujin`.
+struct Login {
+    name: &'static str,
+    organisation: &'static str,
+    role: &'static str,
+    /// None: the whole of what the organisation answers for.
+    area: Option<&'static str>,
+    zh: &'static str,
+    en: &'static str,
+}
 
-/// Demonstration logins; only `demo` makes them. Their password is their name and `-of-shujin`.
-const LOGINS: [Login; 9] = [
-    ("steward", "data", "data_steward", None, "runs the catalogue"),
-    ("police", "public_security", "data_steward", None, "owns people.resident"),
-    ("market", "market_regulation", "data_steward", None, "owns market.enterprise"),
-    ("tax", "tax", "analyst", None, "sees enterprises with masks"),
-    ("health", "health", "analyst", None, "has no grant for enterprises"),
-    ("jinjiang", "jinjiang", "district_officer", Some("510104000000"), "sees its own district"),
-    ("researcher", "statistics", "researcher", None, "sees groups, never persons"),
-    ("auditor", "audit_office", "auditor", None, "reads the audit"),
-    ("admin", "data", "administrator", None, "manages users"),
+const fn login(
+    (name, organisation, role): (&'static str, &'static str, &'static str),
+    zh: &'static str,
+    en: &'static str,
+) -> Login {
+    Login { name, organisation, role, area: None, zh, en }
+}
+
+impl Login {
+    const fn within(self, area: &'static str) -> Self {
+        Self { area: Some(area), ..self }
+    }
+
+    fn password(&self) -> String {
+        format!("{}-of-shujin", self.name)
+    }
+}
+
+/// Demonstration logins, one for each role and a few more for what sharing is about; only `demo`
+/// makes them.
+const LOGINS: [Login; 19] = [
+    login(("duty", "emergency", "duty_officer"), "市应急管理局值班长", "on duty for emergencies"),
+    login(
+        ("dispatch", "government_services", "dispatcher"),
+        "热线分拨员",
+        "passes hotline calls on",
+    ),
+    login(("grid", "jinjiang", "grid_worker"), "锦江区一街道的网格员", "walks a street's grids")
+        .within("510104017000"),
+    login(
+        ("head", "ecology_environment", "department_head"),
+        "市生态环境局负责人",
+        "decides for ecology",
+    ),
+    login(
+        ("planner", "planning_natural_resources", "planner"),
+        "规划师",
+        "plans land and facilities",
+    ),
+    login(("policy", "general_office", "policy_office"), "政策研究室", "asks what if"),
+    login(("enterprise", "public", "enterprise"), "企业用户", "an enterprise, sees what is open"),
+    login(("resident", "public", "resident"), "市民", "a resident, sees what is open"),
+    login(("steward", "data", "data_steward"), "市数据局数据管家", "runs the catalogue"),
+    login(
+        ("police", "public_security", "data_steward"),
+        "市公安局数据管家",
+        "owns people.resident",
+    ),
+    login(
+        ("market", "market_regulation", "data_steward"),
+        "市市场监管局数据管家",
+        "owns market.enterprise",
+    ),
+    login(("tax", "tax", "analyst"), "税务分析员", "sees enterprises with masks"),
+    login(("health", "health", "analyst"), "卫生健康分析员", "has no grant for enterprises"),
+    login(("jinjiang", "jinjiang", "district_officer"), "锦江区工作人员", "sees its own district")
+        .within("510104000000"),
+    login(("researcher", "statistics", "researcher"), "研究人员", "sees groups, never persons"),
+    login(("reader", "transport", "reader"), "数据读者", "reads what is shared with all"),
+    login(("admin", "data", "administrator"), "系统管理员", "runs the platform"),
+    login(("security", "chengdu", "security_officer"), "安全管理员", "makes users, gives rights"),
+    login(("auditor", "audit_office", "auditor"), "审计员", "reads the audit"),
 ];
 
 /// Fills an empty city.
@@ -94,27 +154,26 @@ async fn take(city: &City, dataset: &str, file: PathBuf) -> Result<()> {
 
 /// Logins and tokens of a demonstration.
 pub struct Logins {
-    rows: Vec<(Login, String)>,
+    rows: Vec<(&'static Login, String)>,
 }
 
 /// Makes the logins that are not there yet, and a new token for each.
 pub async fn logins(city: &City) -> Result<Logins> {
     let registry = city.registry();
     let mut rows = Vec::new();
-    for login in LOGINS {
-        let (name, organisation, role, area, _) = login;
-        if let Err(RegistryError::UnknownUser(_)) = registry.user(name).await {
+    for login in &LOGINS {
+        if let Err(RegistryError::UnknownUser(_)) = registry.user(login.name).await {
             let user = NewUser {
-                name: name.to_owned(),
-                organisation: organisation.to_owned(),
-                roles: vec![role.to_owned()],
-                areas: vec![area.unwrap_or(&city.pack().city.code).to_owned()],
-                password: Some(format!("{name}-of-shujin")),
+                name: login.name.to_owned(),
+                organisation: login.organisation.to_owned(),
+                roles: vec![login.role.to_owned()],
+                areas: login.area.map(str::to_owned).into_iter().collect(),
+                password: Some(login.password()),
             };
             registry.create_user(OPERATOR, user, city.pack(), Utc::now()).await?;
         }
         let token = NewToken {
-            user: name.to_owned(),
+            user: login.name.to_owned(),
             label: "demonstration".to_owned(),
             scope: None,
             expires_at: Utc::now() + Days::new(1),
@@ -130,12 +189,23 @@ impl Logins {
         let mut text = String::from(
             "user         password              HTTP token (one day)                             who\n",
         );
-        for ((name, _, _, _, who), token) in &self.rows {
-            let password = format!("{name}-of-shujin");
+        for (login, token) in &self.rows {
+            let (name, password, who) = (login.name, login.password(), login.en);
             writeln!(text, "{name:<12} {password:<21} {token:<48} {who}")
                 .expect("writing to a text does not fail");
         }
         text
+    }
+
+    /// What the sign-in page offers.
+    pub fn doors(&self) -> Vec<DemoLogin> {
+        let login = |(login, _): &(&'static Login, String)| DemoLogin {
+            user: login.name.to_owned(),
+            password: login.password(),
+            title: Text { zh: login.zh.to_owned(), en: login.en.to_owned() },
+            role: login.role.to_owned(),
+        };
+        self.rows.iter().map(login).collect()
     }
 }
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use city::City;
 use city::folder::{Folder, make_private_dir};
+use server::http::doors::Doors;
+use server::http::oidc::{self, Provider};
 use server::{Faces, PgTls};
 
 use super::live::{self, Sensors};
@@ -22,7 +24,7 @@ pub async fn serve(args: ServeArgs) -> Result<ExitCode> {
             bail!("no city in {}: name a pack with --pack to make one", options.dir.display())
         }
     };
-    run(city, &args.faces, None, |http, pg| {
+    run(city, &args.faces, None, Doors::default(), |http, pg| {
         println!("http://{http}  postgresql://{pg}/city");
     })
     .await
@@ -61,7 +63,8 @@ pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
         sensors = played(&mark);
     }
     let logins = sample::logins(&city).await?;
-    run(city, &args.faces, sensors, |http, pg| {
+    let doors = Doors { demo: Some(logins.doors()), ..Doors::default() };
+    run(city, &args.faces, sensors, doors, |http, pg| {
         println!("\nShujin serves {} at http://{http}", args.data.data.display());
         println!("SQL:  psql \"host={} port={} dbname=city user=USER\"\n", pg.ip(), pg.port());
         println!("{}", logins.table());
@@ -82,12 +85,19 @@ async fn run(
     city: City,
     args: &FaceArgs,
     sensors: Option<Sensors>,
+    mut doors: Doors,
     ready: impl FnOnce(std::net::SocketAddr, std::net::SocketAddr),
 ) -> Result<ExitCode> {
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(cert), Some(key)) => PgTls::Required { cert: cert.clone(), key: key.clone() },
         _ => PgTls::Off,
     };
+    doors.public_url = args.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+    if let Some(path) = &args.oidc {
+        for config in oidc::config::read(path)? {
+            doors.oidc.push(Provider::new(config)?);
+        }
+    }
     let city = Arc::new(city);
     let faces = Faces::start(
         city.clone(),
@@ -95,6 +105,7 @@ async fn run(
         args.pg,
         tls,
         args.http_behind_proxy,
+        doors,
         Arc::new(EmbeddedUi),
     )
     .await?;

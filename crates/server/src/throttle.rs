@@ -1,31 +1,40 @@
 //! Login failures, counted for a while: whoever guesses has to wait longer and longer.
 //!
 //! A guesser is known by its address together with the name it tries, so that guessing at
-//! somebody's password does not lock that somebody out elsewhere; and by its address alone, with
-//! a wider bound, so that trying one password on many names is noticed too. GB/T 22239-2019,
-//! 8.1.4.1 b) asks that login failures be handled and illegal attempts bounded.
+//! somebody's password does not lock that somebody out elsewhere; by its address alone, with a
+//! wider bound, so that trying one password on many names is noticed too; and by the name alone,
+//! so that guessing from many addresses is. A name that is locked so still gets in from where it
+//! got in before: whoever guesses must not keep the duty officer out. GB/T 22239-2019, 8.1.4.1 b)
+//! asks that login failures be handled and illegal attempts bounded.
+//!
+//! All faces count together, or each would give a guesser its own tries.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::limits::{
-    LOGIN_FAILURES_MAX, LOGIN_FAILURES_OF_ADDRESS_MAX, LOGIN_GUESSERS_MAX, LOGIN_WINDOW_SECONDS,
-    seconds,
+    LOGIN_FAILURES_MAX, LOGIN_FAILURES_OF_ADDRESS_MAX, LOGIN_FAILURES_OF_NAME_MAX,
+    LOGIN_GUESSERS_MAX, LOGIN_WINDOW_SECONDS, seconds,
 };
 
 /// The failures of the last while.
 #[derive(Debug, Default)]
 pub struct Throttle {
     guessers: Mutex<HashMap<Guesser, Failures>>,
+    /// Where names have got in from.
+    at_home: Mutex<HashSet<(IpAddr, String)>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Guesser {
-    address: IpAddr,
-    /// None: whatever name was tried.
-    user: Option<String>,
+enum Guesser {
+    /// One name from one address.
+    Of(IpAddr, String),
+    /// Whatever name is tried from an address.
+    At(IpAddr),
+    /// A name, wherever it is tried from.
+    For(String),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,8 +52,12 @@ impl Failures {
 impl Throttle {
     /// How long this login has to wait, where it has failed too often.
     pub fn wait(&self, address: IpAddr, user: &str, now: Instant) -> Option<Duration> {
+        let at_home = self.homes().contains(&(network(address), user.to_owned()));
         let guessers = self.guessers.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = both(address, user).into_iter().filter_map(|(guesser, failures_max)| {
+        let waits = all(address, user).into_iter().filter_map(|(guesser, failures_max)| {
+            if at_home && matches!(guesser, Guesser::For(_)) {
+                return None;
+            }
             let failures = guessers.get(&guesser).filter(|failures| !failures.is_old(now))?;
             let over = failures.count >= failures_max;
             over.then(|| seconds(LOGIN_WINDOW_SECONDS) - now.duration_since(failures.last))
@@ -59,7 +72,7 @@ impl Throttle {
             guessers.retain(|_, failures| !failures.is_old(now));
         }
         let mut locked = false;
-        for (guesser, failures_max) in both(address, user) {
+        for (guesser, failures_max) in all(address, user) {
             // With every place taken by the guessers of this moment, those that are known wait on.
             if guessers.len() >= LOGIN_GUESSERS_MAX && !guessers.contains_key(&guesser) {
                 continue;
@@ -75,18 +88,29 @@ impl Throttle {
         locked
     }
 
-    /// Forgets this name's failures from this address: the password was right.
+    /// Forgets this name's failures from this address: it has got in. What was failed for the
+    /// name from elsewhere is not forgotten: that was somebody else.
     pub fn succeeded(&self, address: IpAddr, user: &str) {
-        let [(guesser, _), _] = both(address, user);
+        let guesser = Guesser::Of(network(address), user.to_owned());
         self.guessers.lock().unwrap_or_else(PoisonError::into_inner).remove(&guesser);
+        let mut homes = self.homes();
+        if homes.len() >= LOGIN_GUESSERS_MAX {
+            homes.clear();
+        }
+        homes.insert((network(address), user.to_owned()));
+    }
+
+    fn homes(&self) -> MutexGuard<'_, HashSet<(IpAddr, String)>> {
+        self.at_home.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn both(address: IpAddr, user: &str) -> [(Guesser, u32); 2] {
+fn all(address: IpAddr, user: &str) -> [(Guesser, u32); 3] {
     let address = network(address);
     [
-        (Guesser { address, user: Some(user.to_owned()) }, LOGIN_FAILURES_MAX),
-        (Guesser { address, user: None }, LOGIN_FAILURES_OF_ADDRESS_MAX),
+        (Guesser::Of(address, user.to_owned()), LOGIN_FAILURES_MAX),
+        (Guesser::At(address), LOGIN_FAILURES_OF_ADDRESS_MAX),
+        (Guesser::For(user.to_owned()), LOGIN_FAILURES_OF_NAME_MAX),
     ]
 }
 
@@ -145,6 +169,22 @@ mod tests {
     }
 
     #[test]
+    fn guessing_from_many_addresses_locks_the_name_but_where_it_is_at_home() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        throttle.succeeded(HERE, "lin");
+        let botnet = |number: u32| IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0b00_0000 + number));
+        for number in 0..LOGIN_FAILURES_OF_NAME_MAX {
+            assert_eq!(throttle.wait(THERE, "lin", now), None);
+            throttle.failed(botnet(number), "lin", now);
+        }
+        assert!(throttle.wait(THERE, "lin", now).is_some(), "locked for strangers");
+        assert_eq!(throttle.wait(HERE, "lin", now), None, "and not for lin's own desk");
+        assert_eq!(throttle.wait(THERE, "zhao", now), None);
+        let later = now + seconds(LOGIN_WINDOW_SECONDS);
+        assert_eq!(throttle.wait(THERE, "lin", later), None, "the lock ends");
+    }
+
+    #[test]
     fn the_book_of_guessers_has_an_end() {
         let (throttle, now) = (Throttle::default(), Instant::now());
         for number in 0..=u32::try_from(LOGIN_GUESSERS_MAX).unwrap() {
@@ -153,7 +193,7 @@ mod tests {
         assert!(throttle.guessers.lock().unwrap().len() <= LOGIN_GUESSERS_MAX);
         let later = now + seconds(LOGIN_WINDOW_SECONDS);
         throttle.failed(HERE, "lin", later);
-        assert_eq!(throttle.guessers.lock().unwrap().len(), 2, "old failures make room");
+        assert_eq!(throttle.guessers.lock().unwrap().len(), 3, "old failures make room");
         let one: IpAddr = "2001:db8::1".parse().unwrap();
         let same: IpAddr = "2001:db8::2".parse().unwrap();
         assert_eq!(network(one), network(same));
