@@ -65,7 +65,8 @@ impl Faces {
         doors.secure |= http_behind_proxy || doors.public_url.as_ref().is_some_and(https);
         let throttle = doors.throttle.clone();
         let base_url = doors.public_url.clone().unwrap_or_else(|| format!("http://{http}"));
-        let state = Http::with_doors(city.clone(), base_url, doors, ui).map_err(FacesError::Http)?;
+        let state =
+            Http::with_doors(city.clone(), base_url, doors, ui).map_err(FacesError::Http)?;
         let (stop, stopped) = watch::channel(false);
         let backend: Arc<dyn Backend> = city;
         let tasks = vec![

@@ -118,8 +118,9 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
         Some(areas) => draft.areas = areas,
         None => draft.unread.areas = true,
     }
-    let Draft { organisations, roles, exclusives, datasets, policies, imports, boards, unread, .. } =
-        &mut draft;
+    let Draft {
+        organisations, roles, exclusives, datasets, policies, imports, boards, unread, ..
+    } = &mut draft;
     unread.organisations = !file(dir, "organisations.toml", faults, |table| {
         each(table, "organisation", organisations, faults, rules::organisation);
     });
