@@ -10,6 +10,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 
+use crate::access::Rules;
+
 /// A place in a pack's file. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {
@@ -33,6 +35,8 @@ pub struct Pack {
     /// Row filters, masks and cell sizes, by dataset: see [`Policy`].
     pub policies: Vec<Policy>,
     pub imports: Vec<ImportMapping>,
+    /// Who may take which action.
+    pub access: Rules,
 }
 
 /// Chinese and English texts of one thing; Chinese first.

@@ -3,6 +3,7 @@
 //! Each verb notes every fault it finds and stops at none. Knows no files beyond the places that
 //! definitions carry.
 
+pub(crate) mod access;
 mod datasets;
 mod imports;
 mod policies;
@@ -88,6 +89,7 @@ pub(crate) fn check(draft: &Draft, faults: &Faults) {
     policies::roles(draft, &names);
     policies::check(draft, &names);
     imports::check(draft, &names);
+    access::check(draft, &names);
 }
 
 /// Notes each name that was given before, pointing at the second and naming the first.

@@ -5,6 +5,7 @@
 //!  areas.csv            city, districts, streets, communities
 //!  organisations.toml   who datasets can belong to
 //!  roles.toml           what people may do
+//!  access.cedar         who may take which action
 //!  datasets/*.toml      a contract each
 //!  policies/*.toml      who sees which rows and fields
 //!  imports/*.toml       how files become rows
@@ -12,6 +13,7 @@
 //!
 //! Reading judges what one value can be judged by; what needs two definitions is `check`'s.
 
+mod access;
 mod areas;
 mod datasets;
 mod imports;
@@ -20,6 +22,7 @@ mod rules;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::access::Rules;
 use crate::check;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::model::{
@@ -57,6 +60,13 @@ pub(crate) struct Unread {
     pub policies: bool,
 }
 
+/// Access rules as they were read.
+#[derive(Debug)]
+pub(crate) struct DraftRules {
+    pub rules: Rules,
+    pub file: Arc<SourceFile>,
+}
+
 /// All that was read, before it is known to hold together.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
@@ -68,6 +78,7 @@ pub(crate) struct Draft {
     pub roles: Vec<Sited<Role>>,
     pub policies: Vec<Sited<Policy>>,
     pub imports: Vec<Sited<ImportMapping>>,
+    pub access: Option<DraftRules>,
     pub unread: Unread,
 }
 
@@ -89,6 +100,7 @@ pub fn load(dir: &Path) -> Result<Pack, Diagnostics> {
             roles: values(draft.roles),
             policies: values(draft.policies),
             imports: values(draft.imports),
+            access: draft.access.map(|access| access.rules).unwrap_or_default(),
         }),
         _ => Err(faults),
     }
@@ -105,6 +117,7 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
         Some(areas) => draft.areas = areas,
         None => draft.unread.areas = true,
     }
+    draft.access = open(dir, "access.cedar", faults).and_then(|file| access::read(&file, faults));
     let Draft { organisations, roles, datasets, policies, imports, unread, .. } = &mut draft;
     unread.organisations = !file(dir, "organisations.toml", faults, |table| {
         each(table, "organisation", organisations, faults, rules::organisation);

@@ -1,47 +1,66 @@
-//! REST over a city: `/api`, with `/healthz`, `/readyz` and the description of itself.
+//! REST over a city: `/api`, with `/healthz`, `/readyz`, `/metrics` and the description of itself.
 //!
 //! ```text
-//!  request ─► guard (one of so many, deadline, panic) ─► token ─► handler ─► City
+//!  request ─► watch (id, log, figures, headers, rate) ─► guard (one of so many, panic)
+//!          ─► deadline ─► who is it ─► rate ─► access rules ─► handler ─► City
 //! ```
 //!
-//! Every route under `/api` wants a bearer token, those that do not exist included; only the
-//! description at `/api/openapi.json` is open.
+//! The table of all routes is in [`routes`]. Every one of them is open by name or asks the pack's
+//! access rules; below `/api` a stranger does not even learn what is not there.
 
+mod access;
 mod corrections;
 mod datasets;
 mod feed;
+mod figures;
+mod headers;
 mod input;
 mod listen;
 pub mod openapi;
 mod problem;
+mod rate;
+pub mod routes;
 mod scenarios;
 mod sharing;
 mod sql;
 mod steward;
+mod watch;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
 use catalog::search::SearchIndex;
 use city::City;
 use futures::FutureExt;
 use tokio::sync::Semaphore;
 
-pub use self::listen::serve;
+pub use self::access::Gate;
+pub(crate) use self::figures::FIGURES;
+pub use self::listen::{ALPN, serve};
+pub use self::rate::RateOptions;
 
 use self::input::Who;
+use self::rate::Rates;
 use crate::backend::Backend;
 use crate::fault::{Code, Fault};
-use crate::limits::{
-    HTTP_BODY_BYTES_MAX, HTTP_LONG_SECONDS_MAX, HTTP_REQUESTS_MAX, HTTP_SECONDS_MAX, seconds,
-};
+use crate::limits::{HTTP_BODY_BYTES_MAX, HTTP_REQUESTS_MAX};
+
+/// How the HTTP face is served.
+#[derive(Debug, Clone, Default)]
+pub struct HttpOptions {
+    /// Answers go out over TLS: ours, or that of a proxy in front.
+    pub secure: bool,
+    /// A proxy stands in front: what it says of the client is believed.
+    pub behind_proxy: bool,
+    /// `/metrics` is open to this machine.
+    pub metrics_on_loopback: bool,
+    pub rates: RateOptions,
+}
 
 /// What all handlers share.
 pub struct Http {
@@ -52,19 +71,16 @@ pub struct Http {
     base_url: String,
     places: Semaphore,
     uploads: Semaphore,
-    counters: Counters,
-}
-
-/// Figures for `/metrics`.
-#[derive(Debug, Default)]
-struct Counters {
-    requests: AtomicU64,
-    failures: AtomicU64,
-    panics: AtomicU64,
+    rates: Rates,
+    options: HttpOptions,
 }
 
 impl Http {
-    pub fn new(city: Arc<City>, base_url: String) -> Result<Arc<Self>, Fault> {
+    pub fn new(
+        city: Arc<City>,
+        base_url: String,
+        options: HttpOptions,
+    ) -> Result<Arc<Self>, Fault> {
         let pack = city.pack().clone();
         let owner = |id: &str| {
             let found = pack.organisations.iter().find(|organisation| organisation.id == id);
@@ -74,76 +90,34 @@ impl Http {
         let backend: Arc<dyn Backend> = city.clone();
         let places = Semaphore::new(HTTP_REQUESTS_MAX);
         let uploads = Semaphore::new(feed::UPLOADS_MAX);
-        let counters = Counters::default();
-        Ok(Arc::new(Self { city, backend, search, base_url, places, uploads, counters }))
+        let rates = Rates::new(options.rates);
+        Ok(Arc::new(Self { city, backend, search, base_url, places, uploads, rates, options }))
     }
 }
 
 /// All routes, with everything that stands in front of them.
 pub fn router(http: Arc<Http>) -> Router {
-    let api = Router::new()
-        .route("/sql", post(sql::sql))
-        .route("/lineage", post(datasets::trace))
-        .route("/datasets", get(datasets::list))
-        .route("/datasets/{id}", get(datasets::page))
-        .route("/datasets/{id}/quality", get(datasets::quality).post(datasets::check_quality))
-        .route("/datasets/{id}/import", post(feed::import).layer(DefaultBodyLimit::disable()))
-        .route("/backup", post(feed::backup))
-        .route("/dcat", get(datasets::dcat))
-        .route("/sharing-requests", get(sharing::list).post(sharing::create))
-        .route("/sharing-requests/{id}/grant", post(sharing::grant))
-        .route("/sharing-requests/{id}/refuse", post(sharing::refuse))
-        .route("/sharing-requests/{id}/revoke", post(sharing::revoke))
-        .route("/sharing-requests/{id}/withdraw", post(sharing::withdraw))
-        .route("/corrections", get(corrections::list).post(corrections::file))
-        .route("/corrections/{id}/{step}", post(corrections::step))
-        .route("/scenarios", get(scenarios::list).post(scenarios::create))
-        .route("/scenarios/{name}", delete(scenarios::delete))
-        .route("/scenarios/{name}/changes", post(scenarios::change))
-        .route("/quarantine", get(steward::quarantine))
-        .route("/quarantine/{id}/repair", post(steward::repair))
-        .route("/quarantine/{id}/dismiss", post(steward::dismiss))
-        .route("/audit", get(steward::audit))
-        .route("/audit/verify", get(steward::verify_audit))
-        .route("/metrics", get(metrics))
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(not_so)
-        .layer(from_fn_with_state(http.clone(), authenticate));
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/api/openapi.json", get(openapi::serve))
-        .nest("/api", api)
-        .fallback(nothing_here)
+    routes::mounted(&http)
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
+        .layer(from_fn_with_state(http.clone(), figures::scraped))
         .layer(from_fn_with_state(http.clone(), guard))
+        .layer(from_fn_with_state(http.clone(), watch::watch))
         .with_state(http)
 }
 
-/// Stands in front of everything: so many requests at once, a deadline to the answer's head, and
-/// a panic that ends its request alone.
+/// Stands in front of everything: so many requests at once, and a panic that ends its request
+/// alone.
 async fn guard(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
-    http.counters.requests.fetch_add(1, Ordering::Relaxed);
     let Ok(_place) = http.places.try_acquire() else {
         return Fault::new(Code::Busy, "too many requests at once").into_response();
     };
-    let path = request.uri().path().to_owned();
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
-    // Files of gigabytes take their time; a client that goes away still ends them.
-    let long = path.ends_with("/import") || path == "/api/backup";
-    let time_max = seconds(if long { HTTP_LONG_SECONDS_MAX } else { HTTP_SECONDS_MAX });
-    let response = match tokio::time::timeout(time_max, answered).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(panic)) => {
-            http.counters.panics.fetch_add(1, Ordering::Relaxed);
-            Fault::internal(format!("{path}: {}", crate::panic_text(&*panic))).into_response()
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            FIGURES.panicked();
+            Fault::internal(crate::panic_text(&*panic)).into_response()
         }
-        Err(_) => Fault::new(Code::Timeout, "the request took too long").into_response(),
-    };
-    if response.status().is_server_error() {
-        http.counters.failures.fetch_add(1, Ordering::Relaxed);
     }
-    response
 }
 
 /// Lets in who shows a valid token.
@@ -180,27 +154,14 @@ async fn not_so(method: Method) -> Response {
     response
 }
 
+async fn healthy() -> &'static str {
+    "ok\n"
+}
+
 /// Whether queries can be answered: the records are there to say who may ask.
 async fn ready(State(http): State<Arc<Http>>) -> Response {
     match http.backend.principal(city::OPERATOR).await {
         Ok(_) => "ready\n".into_response(),
         Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, fault).into_response(),
     }
-}
-
-async fn metrics(State(http): State<Arc<Http>>, who: Who) -> Result<String, Fault> {
-    who.need("administer")?;
-    let counters = &http.counters;
-    let figures = [
-        ("http_requests_total", "HTTP requests", &counters.requests),
-        ("http_failures_total", "HTTP answers with a status of 500 or above", &counters.failures),
-        ("http_panics_total", "Handlers that panicked", &counters.panics),
-    ];
-    let lines = figures.map(|(name, help, counter)| {
-        let value = counter.load(Ordering::Relaxed);
-        format!(
-            "# HELP shujin_{name} {help}.\n# TYPE shujin_{name} counter\nshujin_{name} {value}\n"
-        )
-    });
-    Ok(lines.concat())
 }

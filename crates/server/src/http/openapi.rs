@@ -3,10 +3,14 @@
 
 use axum::Json;
 use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
+use super::routes::listed;
+use super::{Gate, corrections, datasets, feed, scenarios, sharing, sql, steward};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -54,7 +58,7 @@ use super::{corrections, datasets, feed, scenarios, sharing, sql, steward};
         (name = "scenarios", description = "The same questions under other rows"),
         (name = "steward", description = "Quarantine and audit"),
     ),
-    modifiers(&Token),
+    modifiers(&Token, &Doors),
 )]
 struct Api;
 
@@ -65,6 +69,77 @@ impl Modify for Token {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// What stands in front of a route, told with each operation: the action that it asks the access
+/// rules for, as `x-action`, and the refusals that every route can answer with.
+struct Doors;
+
+const PROBLEM: &str = "application/problem+json";
+const REFUSALS: [(&str, &str); 3] = [
+    ("401", "Nobody that is known asks"),
+    ("403", "The city's access rules or the thing's own do not permit it"),
+    ("429", "Too many requests; Retry-After says when to come again"),
+];
+
+impl Modify for Doors {
+    fn modify(&self, document: &mut Document) {
+        for (method, path, gate) in listed() {
+            let item = document.paths.paths.get_mut(path);
+            let Some(operation) = item.and_then(|item| operation(item, method.as_str())) else {
+                continue;
+            };
+            let refusals = match gate {
+                Gate::Open => &REFUSALS[2..],
+                Gate::Asks(action) => {
+                    let told = ExtensionsBuilder::new().add("x-action", action.name()).build();
+                    operation.extensions.get_or_insert_default().merge(told);
+                    &REFUSALS[..]
+                }
+            };
+            refuse(operation, refusals);
+        }
+    }
+}
+
+fn operation<'a>(item: &'a mut PathItem, method: &str) -> Option<&'a mut Operation> {
+    match method {
+        "GET" => item.get.as_mut(),
+        "POST" => item.post.as_mut(),
+        "PUT" => item.put.as_mut(),
+        "PATCH" => item.patch.as_mut(),
+        "DELETE" => item.delete.as_mut(),
+        _ => None,
+    }
+}
+
+/// Adds refusals that are not described yet, and gives every problem its media type.
+fn refuse(operation: &mut Operation, refusals: &[(&str, &str)]) {
+    let responses = &mut operation.responses.responses;
+    for (status, description) in refusals {
+        responses.entry((*status).to_owned()).or_insert_with(|| {
+            let problem = Ref::from_schema_name("Problem");
+            let problem = ContentBuilder::new().schema(Some(problem)).build();
+            let response = ResponseBuilder::new().description(*description);
+            RefOr::T(response.content(PROBLEM, problem).build())
+        });
+    }
+    for (status, response) in responses.iter_mut() {
+        let RefOr::T(response) = response else { continue };
+        if !status.starts_with(['4', '5']) {
+            continue;
+        }
+        if response.description.is_empty() {
+            let told = REFUSALS.iter().find(|(known, _)| known == status);
+            response.description = told.map_or("A problem", |(_, text)| *text).to_owned();
+        }
+        let content = std::mem::take(&mut response.content);
+        let as_problem = |(media, content): (String, _)| match media.as_str() {
+            "application/json" => (PROBLEM.to_owned(), content),
+            _ => (media, content),
+        };
+        response.content = content.into_iter().map(as_problem).collect();
     }
 }
 

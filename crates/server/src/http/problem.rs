@@ -22,6 +22,10 @@ pub struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The action that the city's access rules do not permit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "audit.read")]
+    pub action: Option<String>,
     /// Where in the statement, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
@@ -31,6 +35,8 @@ pub struct Problem {
     pub correlation_id: String,
 }
 
+/// When to come again where all places are taken.
+const BUSY_SECONDS: u64 = 1;
 /// The media type of a problem.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -44,6 +50,7 @@ pub fn status(code: Code) -> StatusCode {
         Code::Unsupported => StatusCode::NOT_IMPLEMENTED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Memory | Code::Busy | Code::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+        Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -56,6 +63,7 @@ impl From<&Fault> for Problem {
             status: status(fault.code).as_u16(),
             title: fault.message.clone(),
             hint: fault.hint.clone(),
+            action: fault.action.map(|action| action.name().to_owned()),
             line: fault.position.map(|position| position.line),
             column: fault.position.map(|position| position.column),
             correlation_id: fault.correlation.to_string(),
@@ -67,16 +75,13 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let mut response = (status(self.code), Json(Problem::from(&self))).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
-        match self.code {
-            Code::Unauthenticated => {
-                let challenge = HeaderValue::from_static("Bearer");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-            }
-            Code::Busy => {
-                let wait = HeaderValue::from_static("1");
-                response.headers_mut().insert(header::RETRY_AFTER, wait);
-            }
-            _ => {}
+        if self.code == Code::Unauthenticated {
+            let challenge = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        let wait_s = self.retry_after_s.or((self.code == Code::Busy).then_some(BUSY_SECONDS));
+        if let Some(wait_s) = wait_s {
+            response.headers_mut().insert(header::RETRY_AFTER, wait_s.into());
         }
         response
     }

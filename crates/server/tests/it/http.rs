@@ -10,7 +10,7 @@ use chrono::{Duration, Utc};
 use city::{City, ImportRequest, OpenOptions};
 use registry::{NewToken, NewUser};
 use serde_json::{Value, json};
-use server::http::{Http, openapi, router};
+use server::http::{Http, HttpOptions, openapi, router};
 use tower::ServiceExt;
 
 /// A city in a folder of its own, with tokens for its people.
@@ -75,7 +75,8 @@ async fn town() -> Town {
         user: "steward".to_owned(),
     };
     city.import(request, &|_| {}).await.unwrap();
-    let http = Http::new(city.clone(), "https://data.example".to_owned()).unwrap();
+    let url = "https://data.example".to_owned();
+    let http = Http::new(city.clone(), url, HttpOptions::default()).unwrap();
     Town { router: router(http), city, _dir: dir, tokens }
 }
 
@@ -166,7 +167,7 @@ async fn nothing_under_api_answers_without_a_token() {
     let town = town().await;
     let mut all = operations();
     assert!(all.len() >= 20, "the description lost its paths: {all:?}");
-    all.push(("GET".to_owned(), "/api/metrics".to_owned()));
+    all.push(("GET".to_owned(), "/metrics".to_owned()));
     all.push(("GET".to_owned(), "/api/no-such-thing".to_owned()));
     for (method, path) in all {
         let reply = town.send(None, &method, &path, Some(json!({}))).await;
@@ -214,7 +215,7 @@ async fn a_role_without_the_permission_is_refused() {
         ("reader", "POST", format!("/api/quarantine/{id}/dismiss"), why),
         ("steward", "GET", "/api/audit".to_owned(), json!({})),
         ("steward", "GET", "/api/audit/verify".to_owned(), json!({})),
-        ("steward", "GET", "/api/metrics".to_owned(), json!({})),
+        ("steward", "GET", "/metrics".to_owned(), json!({})),
     ];
     for (who, method, path, body) in cases {
         let reply = town.send(Some(who), method, &path, Some(body)).await;

@@ -1,12 +1,13 @@
 //! Serving a city, and the demo: a city of its own with logins to try it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use city::City;
 use city::folder::{Folder, make_private_dir};
-use server::{Faces, PgTls};
+use server::{Faces, FacesOptions, PgTls, RateOptions};
 
 use super::{open_options, sample};
 use crate::args::{DemoArgs, FaceArgs, ServeArgs};
@@ -21,7 +22,7 @@ pub async fn serve(args: ServeArgs) -> Result<ExitCode> {
         }
     };
     run(city, &args.faces, |http, pg| {
-        println!("http://{http}  postgresql://{pg}/city");
+        println!("{http}  postgresql://{pg}/city");
     })
     .await
 }
@@ -57,7 +58,7 @@ pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
     }
     let logins = sample::logins(&city).await?;
     run(city, &args.faces, |http, pg| {
-        println!("\nShujin serves {} at http://{http}", args.data.data.display());
+        println!("\nShujin serves {} at {http}", args.data.data.display());
         println!("SQL:  psql \"host={} port={} dbname=city user=USER\"\n", pg.ip(), pg.port());
         println!("{}", logins.table());
         println!("Ask:  select site, avg(pm25) from air.pm25 group by site;");
@@ -69,15 +70,11 @@ pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
 async fn run(
     city: City,
     args: &FaceArgs,
-    ready: impl FnOnce(std::net::SocketAddr, std::net::SocketAddr),
+    ready: impl FnOnce(&str, std::net::SocketAddr),
 ) -> Result<ExitCode> {
-    let tls = match (&args.tls_cert, &args.tls_key) {
-        (Some(cert), Some(key)) => PgTls::Required { cert: cert.clone(), key: key.clone() },
-        _ => PgTls::Off,
-    };
     let city = Arc::new(city);
-    let faces = Faces::start(city.clone(), args.http, args.pg, tls, args.http_behind_proxy).await?;
-    ready(faces.http_addr(), faces.pg_addr());
+    let faces = Faces::start(city.clone(), options(args)).await?;
+    ready(&faces.http_url(), faces.pg_addr());
     stop_signal().await?;
     faces.stop().await;
     match Arc::try_unwrap(city) {
@@ -86,6 +83,25 @@ async fn run(
         Err(_) => eprintln!("stopped while a request was still under way"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn options(args: &FaceArgs) -> FacesOptions {
+    let pair = |cert: &Option<PathBuf>, key: &Option<PathBuf>| cert.clone().zip(key.clone());
+    let pg_tls = match pair(&args.tls_cert, &args.tls_key) {
+        Some((cert, key)) => PgTls::Required { cert, key },
+        None => PgTls::Off,
+    };
+    FacesOptions {
+        http_tls: pair(&args.http_tls_cert, &args.http_tls_key),
+        http_behind_proxy: args.http_behind_proxy,
+        rates: RateOptions {
+            principal_per_second: args.http_rate,
+            address_per_second: args.http_rate_address,
+        },
+        metrics_on_loopback: args.metrics_on_loopback,
+        pg_tls,
+        ..FacesOptions::new(args.http, args.pg)
+    }
 }
 
 async fn stop_signal() -> Result<()> {
