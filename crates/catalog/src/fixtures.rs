@@ -160,6 +160,10 @@ pub fn contracts() -> Vec<Contract> {
     vec![pm25(), resident(), police_case()]
 }
 
+/// Whoever has the permission to ask may ask.
+const RULES: &str =
+    r#"permit (principal in Permission::"query", action == Action::"query", resource);"#;
+
 /// A pack with these contracts and nothing else.
 pub fn pack() -> Pack {
     Pack {
@@ -181,5 +185,6 @@ pub fn pack() -> Pack {
         imports: Vec::new(),
         map: None,
         boards: BTreeMap::new(),
+        access: pack::access::Rules::parse(RULES).expect("they are rules"),
     }
 }

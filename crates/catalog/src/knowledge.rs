@@ -98,9 +98,10 @@ impl Catalog {
     /// All that a session's principal may know about: what policies and grants open to it, and
     /// what it could ask for.
     pub async fn knowledge(&self, session: &Session) -> Result<Knowledge, SqlError> {
-        let mut open = BTreeMap::new();
+        let (mut open, principal) = (BTreeMap::new(), &session.principal);
+        let asker = self.asker(principal);
         for contract in self.pack().datasets.values() {
-            let Some(access) = self.access(&session.principal, contract).await? else { continue };
+            let Some(access) = self.access_by(&asker, principal, contract).await? else { continue };
             let shown = |mask: Option<Mask>| mask.map_or(Shown::Plain, Shown::Masked);
             let readable = Readable {
                 whole: access.row_filter.is_none() && access.min_cell.is_none(),

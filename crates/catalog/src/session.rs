@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use pack::access::Subject;
 
 /// A principal with its scopes already resolved by `registry`: the catalogue asks nobody.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,18 @@ pub struct Principal {
 impl Principal {
     pub fn may(&self, permission: &str) -> bool {
         self.permissions.contains(permission)
+    }
+
+    /// The principal as the pack's access rules see it.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            user: &self.user,
+            organisation: &self.organisation,
+            ancestors: &self.ancestors,
+            acts_for: &self.organisations,
+            roles: &self.roles,
+            permissions: &self.permissions,
+        }
     }
 }
 

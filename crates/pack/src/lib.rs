@@ -9,6 +9,7 @@
 //! This crate knows no storage and no network. A [`Pack`] that loads without diagnostics is one
 //! that the rest of the house may rely on: every reference resolves, every SQL expression plans.
 
+pub mod access;
 mod check;
 pub mod codes;
 mod diagnostics;

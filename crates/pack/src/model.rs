@@ -10,6 +10,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 
+use crate::access::Rules;
+
 /// A place in a pack's file. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {
@@ -34,9 +36,11 @@ pub struct Pack {
     pub policies: Vec<Policy>,
     pub imports: Vec<ImportMapping>,
     /// `None`: the pack draws no map.
-    pub map: Option<MapPlan>,
+    pub map: Option<crate::map::MapPlan>,
     /// What people look at first, by id.
     pub boards: BTreeMap<String, Board>,
+    /// Who may take which action.
+    pub access: Rules,
 }
 
 /// Chinese and English texts of one thing; Chinese first.

@@ -15,9 +15,11 @@ use pack::Field;
 use registry::RegistryError;
 use registry::scram::Verifier;
 use serde_json::json;
+use tracing::Instrument as _;
 
 use crate::backend::{Answer, Backend, Description, Visible};
 use crate::fault::{Code, Fault};
+use crate::http::FIGURES;
 use crate::limits::{STATEMENT_SECONDS_MAX, seconds};
 use crate::paced::paced;
 
@@ -80,7 +82,12 @@ impl Backend for City {
         sql: &str,
         parameters: Vec<ScalarValue>,
     ) -> Result<Answer, Fault> {
-        let answer = City::query(self, session, sql, &parameters).await?;
+        let face = session.surface.as_str();
+        let span = tracing::info_span!("query", face);
+        let answer = City::query(self, session, sql, &parameters).instrument(span).await;
+        let answer = answer.map_err(Fault::from);
+        FIGURES.query(face, &answer);
+        let answer = answer?;
         let rows = Box::pin(answer.stream.map(|batch| batch.map_err(Fault::from)));
         let rows = paced(rows, seconds(STATEMENT_SECONDS_MAX));
         Ok(Answer { id: answer.id.to_string(), schema: answer.schema, rows })

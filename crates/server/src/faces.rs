@@ -1,6 +1,7 @@
 //! Starts all faces of a city together, and stops them together.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use city::City;
@@ -11,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::backend::Backend;
 use crate::fault::Fault;
 use crate::http::doors::Doors;
-use crate::http::{self, Http, Ui};
+use crate::http::{self, Http, HttpOptions, RateOptions, Ui};
 use crate::pg;
 use crate::tls::{PgTls, TlsError, load};
 
@@ -24,17 +25,49 @@ pub enum FacesError {
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(
         "{address} is reachable from other machines and HTTP would be served in clear, tokens and \
-         all: listen on 127.0.0.1, or give --http-behind-proxy where a proxy in front ends TLS"
+         all: give --http-tls-cert and --http-tls-key, or listen on 127.0.0.1, or give \
+         --http-behind-proxy where a proxy in front ends TLS"
     )]
     ClearHttp { address: SocketAddr },
     #[error("{0}")]
     Http(Fault),
 }
 
+/// Where and how the faces are served.
+#[derive(Debug, Clone)]
+pub struct FacesOptions {
+    pub http: SocketAddr,
+    /// Certificate chain and private key, both PEM, of the HTTP face.
+    pub http_tls: Option<(PathBuf, PathBuf)>,
+    /// A proxy in front ends TLS for HTTP and says for whom it speaks.
+    pub http_behind_proxy: bool,
+    pub rates: RateOptions,
+    /// `/metrics` is open to this machine.
+    pub metrics_on_loopback: bool,
+    pub pg: SocketAddr,
+    pub pg_tls: PgTls,
+}
+
+impl FacesOptions {
+    /// Loopback, in clear, with the usual limits.
+    pub fn new(http: SocketAddr, pg: SocketAddr) -> Self {
+        Self {
+            http,
+            http_tls: None,
+            http_behind_proxy: false,
+            rates: RateOptions::default(),
+            metrics_on_loopback: false,
+            pg,
+            pg_tls: PgTls::Off,
+        }
+    }
+}
+
 /// The served faces of one city.
 #[derive(Debug)]
 pub struct Faces {
     http: SocketAddr,
+    secure: bool,
     pg: SocketAddr,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -42,38 +75,52 @@ pub struct Faces {
 
 impl Faces {
     /// Listens on both addresses and serves; port 0 takes a free one. TLS that is asked for and
-    /// cannot be had is an error, never clear text. HTTP knows no TLS of its own: beyond loopback
-    /// it is served where `http_behind_proxy` says that somebody else sees to it.
+    /// cannot be had is an error, never clear text; clear HTTP beyond loopback is served where
+    /// somebody else sees to TLS.
     pub async fn start(
         city: Arc<City>,
-        http: SocketAddr,
-        pg: SocketAddr,
-        tls: PgTls,
-        http_behind_proxy: bool,
+        options: FacesOptions,
         mut doors: Doors,
         ui: Arc<dyn Ui>,
     ) -> Result<Self, FacesError> {
-        if !http.ip().is_loopback() && !http_behind_proxy {
+        let FacesOptions { http, pg, .. } = options;
+        let secure = options.http_tls.is_some();
+        if !secure && !http.ip().is_loopback() && !options.http_behind_proxy {
             return Err(FacesError::ClearHttp { address: http });
         }
-        let tls = load(&tls, pg, &[pg::ALPN])?;
+        let http_tls = match options.http_tls {
+            Some((cert, key)) => load(&PgTls::Required { cert, key }, http, &http::ALPN)?.acceptor,
+            None => None,
+        };
+        let pg_tls = load(&options.pg_tls, pg, &[pg::ALPN])?;
         let pg_listener = listen(pg).await?;
         let http_listener = listen(http).await?;
         let (http, pg) = (address(&http_listener, http), address(&pg_listener, pg));
+        let scheme = if secure { "https" } else { "http" };
+        let state = HttpOptions {
+            secure: secure || options.http_behind_proxy,
+            behind_proxy: options.http_behind_proxy,
+            metrics_on_loopback: options.metrics_on_loopback,
+            rates: options.rates,
+        };
         // Where a proxy in front ends TLS, what browsers see is https.
-        let https = |url: &String| url.starts_with("https:");
-        doors.secure |= http_behind_proxy || doors.public_url.as_ref().is_some_and(https);
+        doors.secure |= doors.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
         let throttle = doors.throttle.clone();
-        let base_url = doors.public_url.clone().unwrap_or_else(|| format!("http://{http}"));
-        let state =
-            Http::with_doors(city.clone(), base_url, doors, ui).map_err(FacesError::Http)?;
+        let base_url = doors.public_url.clone().unwrap_or_else(|| format!("{scheme}://{http}"));
+        let state = Http::with_doors(city.clone(), base_url, state, doors, ui);
+        let state = state.map_err(FacesError::Http)?;
         let (stop, stopped) = watch::channel(false);
         let backend: Arc<dyn Backend> = city;
         let tasks = vec![
-            tokio::spawn(pg::serve(pg_listener, backend, tls, throttle, stopped.clone())),
-            tokio::spawn(http::serve(http_listener, state, stopped)),
+            tokio::spawn(pg::serve(pg_listener, backend, pg_tls, throttle, stopped.clone())),
+            tokio::spawn(http::serve(http_listener, state, http_tls, stopped)),
         ];
-        Ok(Self { http, pg, stop, tasks })
+        Ok(Self { http, secure, pg, stop, tasks })
+    }
+
+    /// Where the HTTP face is found: `http://…` or `https://…`.
+    pub fn http_url(&self) -> String {
+        format!("{}://{}", if self.secure { "https" } else { "http" }, self.http)
     }
 
     pub fn http_addr(&self) -> SocketAddr {

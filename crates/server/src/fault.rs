@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use pack::access::Action;
 use uuid::Uuid;
 
 /// The kinds of failure that a client can tell apart.
@@ -39,6 +40,8 @@ pub enum Code {
     Memory,
     /// Too many connections or queries at once.
     Busy,
+    /// More requests than one may make in so short a time.
+    TooManyRequests,
     /// The deadline passed.
     Timeout,
     /// The client asked to stop.
@@ -65,6 +68,7 @@ impl Code {
             Self::TooLarge => "too_large",
             Self::Memory => "memory",
             Self::Busy => "busy",
+            Self::TooManyRequests => "too_many_requests",
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Internal => "internal",
@@ -98,6 +102,8 @@ pub struct Fault {
     pub hint: Option<String>,
     pub position: Option<Position>,
     pub correlation: Uuid,
+    /// What the access rules do not permit, where they are why.
+    pub action: Option<Action>,
     /// When to come again.
     pub retry_after_s: Option<u64>,
 }
@@ -110,6 +116,7 @@ impl Fault {
             hint: None,
             position: None,
             correlation: Uuid::now_v7(),
+            action: None,
             retry_after_s: None,
         }
     }

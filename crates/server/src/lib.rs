@@ -23,8 +23,9 @@ mod translate;
 mod values;
 
 pub use backend::Backend;
-pub use faces::{Faces, FacesError};
+pub use faces::{Faces, FacesError, FacesOptions};
 pub use fault::{Code, Fault};
+pub use http::RateOptions;
 pub use tls::PgTls;
 
 /// What a panic said, for the log.

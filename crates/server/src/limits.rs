@@ -1,6 +1,7 @@
 //! Every bound of the faces in one place, each with its unit last. A request over a bound fails
 //! alone and says which bound; the server lives.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Connections to the PostgreSQL wire at once, those still logging in included.
@@ -52,6 +53,10 @@ pub const HTTP_CONNECTIONS_MAX: usize = 1_000;
 /// A client that has not sent a request's head by then is cut off, one that asks nothing between
 /// two requests too.
 pub const HTTP_HEAD_SECONDS_MAX: u64 = 60;
+/// Streams of one HTTP/2 connection at once: a map asks for many tiles.
+pub const HTTP_STREAMS_MAX: u32 = 128;
+/// A request's head over HTTP/2.
+pub const HTTP_HEADERS_BYTES_MAX: u32 = 64 << 10;
 /// HTTP connections' requests in flight at once.
 pub const HTTP_REQUESTS_MAX: usize = 512;
 /// Body of a request.
@@ -60,6 +65,19 @@ pub const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
 pub const HTTP_SECONDS_MAX: u64 = 310;
 /// The same for a file that is imported and for a backup.
 pub const HTTP_LONG_SECONDS_MAX: u64 = 3_600;
+/// A client that has not finished the TLS handshake by then is cut off.
+pub const TLS_SECONDS_MAX: u64 = 10;
+/// Requests a second of one principal, whatever the address. A map that is dragged about asks for
+/// some fifty tiles at a time.
+pub const RATE_OF_PRINCIPAL_PER_SECOND: u32 = 200;
+/// Requests a second of one address, whoever asks: an office may share one.
+pub const RATE_OF_ADDRESS_PER_SECOND: u32 = 1_000;
+/// So many seconds' worth may come at once after a rest.
+pub const RATE_BURST_SECONDS: NonZeroU32 = NonZeroU32::new(5).expect("five is not nought");
+/// Principals and addresses, each, that are remembered before those that rest are forgotten.
+pub const RATE_KEYS_MAX: usize = 100_000;
+/// Characters of a request's id that a proxy gave it.
+pub const REQUEST_ID_CHARS_MAX: usize = 64;
 /// Rows of one answer over HTTP; the engine's own limits may be tighter.
 pub const HTTP_ROWS_MAX: u64 = 5_000_000;
 /// Bytes of one answer over HTTP.

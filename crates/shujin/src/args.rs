@@ -1,6 +1,7 @@
 //! The command line's grammar. What a flag means is said here once; the help is made from it.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -11,6 +12,20 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
+    /// How log lines are written to standard error.
+    #[arg(long, global = true, value_enum, env = "SHUJIN_LOG_FORMAT", default_value_t)]
+    pub log_format: LogFormat,
+    /// An OpenTelemetry collector that takes spans by OTLP over HTTP (`http://127.0.0.1:4318`).
+    #[arg(long, global = true, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,7 +111,14 @@ pub struct FaceArgs {
     /// HTTP address.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
-    /// HTTP is served in clear: beyond loopback only behind a proxy that ends TLS.
+    /// Certificate chain (PEM) of the HTTP face; with it HTTP is served over TLS alone.
+    #[arg(long, requires = "http_tls_key")]
+    pub http_tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of that certificate.
+    #[arg(long, requires = "http_tls_cert")]
+    pub http_tls_key: Option<PathBuf>,
+    /// A proxy in front ends TLS: HTTP is served in clear beyond loopback too, and the last address
+    /// of X-Forwarded-For is believed.
     #[arg(long)]
     pub http_behind_proxy: bool,
     /// Where browsers find this server (`https://data.example.gov.cn`), for links and for OpenID
@@ -106,6 +128,15 @@ pub struct FaceArgs {
     /// A file of OpenID providers that people may sign in by.
     #[arg(long)]
     pub oidc: Option<PathBuf>,
+    /// HTTP requests a second of one principal; five seconds' worth may come at once.
+    #[arg(long, default_value_t = server::RateOptions::default().principal_per_second)]
+    pub http_rate: NonZeroU32,
+    /// HTTP requests a second of one address, before it is known who asks.
+    #[arg(long, default_value_t = server::RateOptions::default().address_per_second)]
+    pub http_rate_address: NonZeroU32,
+    /// Let whoever is on this machine read /metrics without a token.
+    #[arg(long, conflicts_with = "http_behind_proxy")]
+    pub metrics_on_loopback: bool,
     /// PostgreSQL wire address.
     #[arg(long, default_value = "127.0.0.1:5433")]
     pub pg: SocketAddr,

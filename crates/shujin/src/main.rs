@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod output;
 mod remote;
+mod telemetry;
 mod ui;
 mod upload;
 
@@ -23,7 +24,6 @@ const STACK_BYTES: usize = 16 << 20;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    init_logs();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_stack_size(STACK_BYTES)
         .enable_all()
@@ -35,19 +35,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(commands::run(cli)) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// `SHUJIN_LOG` filters as `RUST_LOG` does (`warn`, `server=debug`); by default warnings are shown.
-fn init_logs() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("SHUJIN_LOG").unwrap_or_else(|_| {
-        tracing_subscriber::EnvFilter::new("warn,datafusion_common::pruning=error,server=info")
+    let ended = telemetry::start(&cli, runtime.handle()).and_then(|telemetry| {
+        let ended = runtime.block_on(commands::run(cli));
+        // While there are still threads to send the last spans on.
+        drop(telemetry);
+        ended
     });
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    ended.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

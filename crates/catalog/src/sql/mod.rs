@@ -45,6 +45,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::prelude::SessionConfig;
 use pack::Pack;
+use pack::access::Asker;
 
 pub use access::Access;
 pub use answer::{Answer, Description, Prepared, RowStream};
@@ -56,7 +57,7 @@ pub use limits::Limits;
 pub use sight::Sight;
 
 use crate::scenario::{NoOverlays, Overlays};
-use crate::{Session, Source};
+use crate::{Principal, Session, Source};
 use admission::{Admission, ProcessMemory, QueryPool};
 use functions::Functions;
 
@@ -127,6 +128,11 @@ impl Catalog {
 
     pub fn pack(&self) -> &Arc<Pack> {
         &self.pack
+    }
+
+    /// The access rules in the hands of a principal.
+    pub fn asker<'a>(&'a self, principal: &Principal) -> Asker<'a> {
+        self.pack.access.asker(principal.subject())
     }
 
     /// Answers one statement; `params` are the values of `$1`, `$2`, ….

@@ -14,6 +14,7 @@ use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use futures::FutureExt;
 use pack::Contract;
+use pack::access::{Action, Asker, Thing, denial};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -110,8 +111,8 @@ impl Catalog {
     }
 
     fn admit(&self, session: &Session, sql: &str) -> Result<Checked, SqlError> {
-        if !session.principal.may("query") {
-            return Err(SqlError::refused("reading data needs the permission 'query'"));
+        if !self.asker(&session.principal).may(Action::Query, Thing::Platform) {
+            return Err(SqlError::refused(denial(&session.principal.user, Action::Query)));
         }
         statement::check(sql, &session.principal, &self.options.limits)
     }
@@ -283,15 +284,30 @@ impl Catalog {
         principal: &Principal,
         contract: &Contract,
     ) -> Result<Option<Access>, SqlError> {
+        self.access_by(&self.asker(principal), principal, contract).await
+    }
+
+    /// The same, with the rules already in the principal's hands. What they close is closed
+    /// before any policy or grant is looked at.
+    pub(crate) async fn access_by(
+        &self,
+        asker: &Asker<'_>,
+        principal: &Principal,
+        contract: &Contract,
+    ) -> Result<Option<Access>, SqlError> {
+        if !asker.may(Action::Query, Thing::Dataset(contract)) {
+            return Ok(None);
+        }
         let grants = self.options.grants.as_ref();
         access::resolve(&self.pack, grants, principal, contract).await
     }
 
     /// Every dataset that the session's principal may know of, with its visible fields.
     pub async fn visible(&self, session: &Session) -> Result<Vec<Visible>, SqlError> {
-        let mut visible = Vec::new();
+        let (mut visible, principal) = (Vec::new(), &session.principal);
+        let asker = self.asker(principal);
         for contract in self.pack.datasets.values() {
-            let Some(access) = self.access(&session.principal, contract).await? else { continue };
+            let Some(access) = self.access_by(&asker, principal, contract).await? else { continue };
             let schema = access.schema(&contract.arrow_schema());
             visible.push(Visible { dataset: contract.id.clone(), schema });
         }

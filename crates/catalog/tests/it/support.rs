@@ -22,6 +22,10 @@ pub const AIR: &str = "air.pm25";
 pub const HOMES: &str = "place.home";
 pub const PLANS: &str = "secret.plan";
 
+/// Whoever has the permission to ask may ask.
+const RULES: &str =
+    r#"permit (principal in Permission::"query", action == Action::"query", resource);"#;
+
 /// Raw rows by dataset, all moments alike.
 #[derive(Debug, Default)]
 pub struct Rows(pub BTreeMap<String, RecordBatch>);
@@ -178,6 +182,7 @@ pub fn city_pack() -> Pack {
         imports: Vec::new(),
         map: None,
         boards: BTreeMap::new(),
+        access: pack::access::Rules::parse(RULES).expect("they are rules"),
         units: BTreeMap::new(),
     }
 }

@@ -3,6 +3,7 @@
 //! Each verb notes every fault it finds and stops at none. Knows no files beyond the places that
 //! definitions carry.
 
+pub(crate) mod access;
 mod boards;
 mod datasets;
 mod imports;
@@ -92,6 +93,7 @@ pub(crate) fn check(draft: &Draft, faults: &Faults) {
     imports::check(draft, &names);
     map::check(draft, &names);
     boards::check(draft, &names);
+    access::check(draft, &names);
 }
 
 /// Notes each name that was given before, pointing at the second and naming the first.

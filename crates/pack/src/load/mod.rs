@@ -5,6 +5,7 @@
 //!  areas.csv            city, districts, streets, communities
 //!  organisations.toml   who datasets can belong to
 //!  roles.toml           what people may do
+//!  access.cedar         who may take which action
 //!  datasets/*.toml      a contract each
 //!  policies/*.toml      who sees which rows and fields
 //!  imports/*.toml       how files become rows
@@ -14,6 +15,7 @@
 //!
 //! Reading judges what one value can be judged by; what needs two definitions is `check`'s.
 
+mod access;
 mod areas;
 mod boards;
 mod datasets;
@@ -24,6 +26,7 @@ mod rules;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::access::Rules;
 use crate::check;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::map::MapPlan;
@@ -63,6 +66,13 @@ pub(crate) struct Unread {
     pub policies: bool,
 }
 
+/// Access rules as they were read.
+#[derive(Debug)]
+pub(crate) struct DraftRules {
+    pub rules: Rules,
+    pub file: Arc<SourceFile>,
+}
+
 /// All that was read, before it is known to hold together.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
@@ -77,6 +87,7 @@ pub(crate) struct Draft {
     pub imports: Vec<Sited<ImportMapping>>,
     pub map: Option<Sited<MapPlan>>,
     pub boards: Vec<Sited<Board>>,
+    pub access: Option<DraftRules>,
     pub unread: Unread,
 }
 
@@ -102,6 +113,7 @@ pub fn load(dir: &Path) -> Result<Pack, Diagnostics> {
             imports: values(draft.imports),
             map: draft.map.map(|map| map.value),
             boards: values(draft.boards).into_iter().map(|b| (b.id.clone(), b)).collect(),
+            access: draft.access.map(|access| access.rules).unwrap_or_default(),
         }),
         _ => Err(faults),
     }
@@ -118,8 +130,18 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
         Some(areas) => draft.areas = areas,
         None => draft.unread.areas = true,
     }
+    draft.access = open(dir, "access.cedar", faults).and_then(|file| access::read(&file, faults));
     let Draft {
-        organisations, roles, exclusives, datasets, policies, imports, boards, unread, ..
+        organisations,
+        roles,
+        exclusives,
+        datasets,
+        policies,
+        imports,
+        map: drawn,
+        boards,
+        unread,
+        ..
     } = &mut draft;
     unread.organisations = !file(dir, "organisations.toml", faults, |table| {
         each(table, "organisation", organisations, faults, rules::organisation);
@@ -142,7 +164,7 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
             let before = faults.borrow().count();
             let value = map::plan(table);
             let sound = faults.borrow().count() == before;
-            draft.map = Some(Sited { value, sites: table.sites(), sound });
+            *drawn = Some(Sited { value, sites: table.sites(), sound });
         });
     }
     folder(dir, "boards", faults, |table| {

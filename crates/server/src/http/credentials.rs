@@ -9,6 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
+use pack::access::{Action, Thing};
 use registry::tokens::TOKEN_DAYS_MAX;
 use registry::{NewToken, SessionInfo, TokenInfo};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Http;
+use super::access::ask;
 use super::gate::Seated;
 use super::input::{Asked, Input, Named, Who};
 use super::problem::Problem;
@@ -122,7 +124,7 @@ pub async fn tokens(
     who: Who,
     Asked(asked): Asked<WhoseQuery>,
 ) -> Result<Json<TokenList>, Fault> {
-    let user = whose(&http, &who, asked.user).await?;
+    let user = whose(&http, &who, asked.user, Action::TokensManage).await?;
     let items = http.city.registry().tokens(&user).await?;
     Ok(Json(TokenList { items: items.into_iter().map(Token::from).collect() }))
 }
@@ -187,7 +189,7 @@ pub async fn sessions(
     seated: Option<axum::Extension<Seated>>,
     Asked(asked): Asked<WhoseQuery>,
 ) -> Result<Json<SessionList>, Fault> {
-    let user = whose(&http, &who, asked.user).await?;
+    let user = whose(&http, &who, asked.user, Action::SessionsManage).await?;
     let mine = seated.map(|axum::Extension(seated)| seated.seat.id);
     let open = |info: SessionInfo| OpenSession {
         current: Some(info.id) == mine,
@@ -224,11 +226,16 @@ pub async fn end_session(
 }
 
 /// Whose things are asked about, where the asker may know.
-async fn whose(http: &Http, who: &Who, asked: Option<String>) -> Result<String, Fault> {
+async fn whose(
+    http: &Http,
+    who: &Who,
+    asked: Option<String>,
+    action: Action,
+) -> Result<String, Fault> {
     let Some(user) = asked.filter(|user| *user != who.0.user) else {
         return Ok(who.0.user.clone());
     };
-    who.need("manage_users")?;
+    ask(http, who, action, Thing::Platform)?;
     match reach(http, who, &user).await? {
         true => Ok(user),
         false => Err(Fault::new(Code::NotFound, "there is no such user in your organisation")),

@@ -186,7 +186,7 @@ pub async fn quality(
     Ok(Json(json!({ "dataset": id, "runs": shown })))
 }
 
-/// Runs a dataset's quality rules now, for its owner.
+/// Runs a dataset's quality rules now.
 #[utoipa::path(
     post, path = "/api/datasets/{id}/quality", tag = "catalogue", security(("token" = [])),
     params(("id" = String, Path, example = "air.pm25")),
@@ -197,11 +197,7 @@ pub async fn check_quality(
     who: Who,
     Named(id): Named<String>,
 ) -> Result<Json<Value>, Fault> {
-    who.need("import")?;
-    let knowledge = knowledge_of(&http, &who, &id).await?;
-    if !knowledge.get(&id).is_some_and(|known| known.owner) {
-        return Err(Fault::new(Code::Refused, "only a dataset's owner runs its quality rules"));
-    }
+    knowledge_of(&http, &who, &id).await?;
     let run = http.city.check_quality(&id).await?;
     serde_json::to_value(run).map(Json).map_err(Fault::internal)
 }
@@ -240,7 +236,6 @@ pub async fn trace(
     who: Who,
     Input(request): Input<SqlRequest>,
 ) -> Result<Json<Value>, Fault> {
-    who.need("query")?;
     request.check()?;
     let session = request.session(&who);
     // Nothing is read: the answer's rows are dropped before the first is asked for.

@@ -9,7 +9,6 @@
 //! minute.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
@@ -41,19 +40,6 @@ const COOKIE: &str = "shujin_session";
 const SECURE_COOKIE: &str = "__Host-shujin_session";
 /// Longer is no cookie of ours.
 const COOKIE_BYTES_MAX: usize = 128;
-
-/// Where a request came from.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
-
-impl<S: Send + Sync> FromRequestParts<S> for Peer {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        let peer = parts.extensions.get::<Self>().copied();
-        Ok(peer.unwrap_or(Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))
-    }
-}
 
 /// The session that a request came in by, and its CSRF token. Programs with tokens have none.
 #[derive(Debug, Clone)]

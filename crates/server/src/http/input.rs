@@ -85,15 +85,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
 }
 
 impl Who {
-    /// Refuses who lacks a permission.
-    pub fn need(&self, permission: &str) -> Result<(), Fault> {
-        if self.0.may(permission) {
-            return Ok(());
-        }
-        let reason = format!("{} lacks the permission `{permission}`", self.0.user);
-        Err(Fault::new(Code::Refused, reason).hint("ask for a role that has it"))
-    }
-
     /// The present baseline.
     pub fn session(&self) -> Session {
         Session { principal: self.0.clone(), as_of: None, scenario: None, surface: Surface::Http }

@@ -1,12 +1,14 @@
-//! REST over a city: `/api`, with `/healthz`, `/readyz` and the description of itself.
+//! REST over a city: `/api`, with `/healthz`, `/readyz`, `/metrics` and the description of itself.
 //!
 //! ```text
-//!  request ─► guard (one of so many, deadline, panic) ─► gate (token or cookie) ─► handler ─► City
+//!  request ─► watch (id, log, figures, headers, rate) ─► guard (one of so many, panic)
+//!          ─► deadline ─► who is it ─► rate ─► access rules ─► handler ─► City
 //! ```
 //!
-//! Every route under `/api` wants a bearer token or a session, those that do not exist included;
-//! only signing in and the description at `/api/openapi.json` are open.
+//! The table of all routes is in [`routes`]. Every one of them is open by name or asks the pack's
+//! access rules; below `/api` a stranger does not even learn what is not there.
 
+mod access;
 mod areas;
 mod boards;
 mod corrections;
@@ -15,8 +17,10 @@ mod datasets;
 pub mod doors;
 mod events;
 mod feed;
+mod figures;
 mod find;
 mod gate;
+mod headers;
 mod input;
 mod keys;
 mod listen;
@@ -28,7 +32,9 @@ pub mod openapi;
 mod people;
 mod problem;
 mod queries;
+mod rate;
 mod registers;
+pub mod routes;
 mod scenarios;
 mod session;
 mod sharing;
@@ -36,34 +42,45 @@ mod sql;
 mod steward;
 mod tiles;
 mod ui;
+mod watch;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, post, put};
 use catalog::search::SearchIndex;
 use city::City;
 use futures::FutureExt;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, watch as signal};
 
-pub use self::listen::serve;
+pub use self::access::Gate;
+pub(crate) use self::figures::FIGURES;
+pub use self::listen::{ALPN, serve};
+pub use self::rate::RateOptions;
 pub use self::ui::{NoUi, Ui, UiFile};
 
 use self::doors::Doors;
 use self::gate::{Denials, authenticate};
-use self::input::Who;
+use self::rate::Rates;
 use crate::backend::Backend;
 use crate::fault::{Code, Fault};
-use crate::limits::{
-    EVENT_STREAMS_MAX, HTTP_BODY_BYTES_MAX, HTTP_LONG_SECONDS_MAX, HTTP_REQUESTS_MAX,
-    HTTP_SECONDS_MAX, seconds,
-};
+use crate::limits::{EVENT_STREAMS_MAX, HTTP_BODY_BYTES_MAX, HTTP_REQUESTS_MAX};
+
+/// How the HTTP face is served.
+#[derive(Debug, Clone, Default)]
+pub struct HttpOptions {
+    /// Answers go out over TLS: ours, or that of a proxy in front.
+    pub secure: bool,
+    /// A proxy stands in front: what it says of the client is believed.
+    pub behind_proxy: bool,
+    /// `/metrics` is open to this machine.
+    pub metrics_on_loopback: bool,
+    pub rates: RateOptions,
+}
 
 /// What all handlers share.
 pub struct Http {
@@ -78,34 +95,33 @@ pub struct Http {
     /// Streams of events that may still be opened.
     streams: Arc<Semaphore>,
     /// True once the server stops: what would go on for ever ends then.
-    closing: watch::Sender<bool>,
-    counters: Counters,
-    ui: Arc<dyn Ui>,
+    closing: signal::Sender<bool>,
+    rates: Rates,
+    options: HttpOptions,
     doors: Doors,
     denials: Denials,
     pending: oidc::Pending,
-}
-
-/// Figures for `/metrics`.
-#[derive(Debug, Default)]
-struct Counters {
-    requests: AtomicU64,
-    failures: AtomicU64,
-    panics: AtomicU64,
+    ui: Arc<dyn Ui>,
 }
 
 impl Http {
     /// A city that is entered by tokens and passwords, without a web UI.
-    pub fn new(city: Arc<City>, base_url: String) -> Result<Arc<Self>, Fault> {
-        Self::with_doors(city, base_url, Doors::default(), Arc::new(NoUi))
+    pub fn new(
+        city: Arc<City>,
+        base_url: String,
+        options: HttpOptions,
+    ) -> Result<Arc<Self>, Fault> {
+        Self::with_doors(city, base_url, options, Doors::default(), Arc::new(NoUi))
     }
 
     pub fn with_doors(
         city: Arc<City>,
         base_url: String,
-        doors: Doors,
+        options: HttpOptions,
+        mut doors: Doors,
         ui: Arc<dyn Ui>,
     ) -> Result<Arc<Self>, Fault> {
+        doors.secure |= options.secure;
         let pack = city.pack().clone();
         let owner = |id: &str| {
             let found = pack.organisations.iter().find(|organisation| organisation.id == id);
@@ -115,6 +131,7 @@ impl Http {
         let backend: Arc<dyn Backend> = city.clone();
         let places = Semaphore::new(HTTP_REQUESTS_MAX);
         let uploads = Semaphore::new(feed::UPLOADS_MAX);
+        let rates = Rates::new(options.rates);
         Ok(Arc::new(Self {
             city,
             backend,
@@ -124,119 +141,40 @@ impl Http {
             places,
             uploads,
             streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
-            closing: watch::Sender::new(false),
-            counters: Counters::default(),
-            ui,
+            closing: signal::Sender::new(false),
+            rates,
+            options,
             doors,
             denials: Denials::default(),
             pending: oidc::Pending::default(),
+            ui,
         }))
     }
 }
 
 /// All routes, with everything that stands in front of them.
 pub fn router(http: Arc<Http>) -> Router {
-    let api = Router::new()
-        .route("/sql", post(sql::sql))
-        .route("/lineage", post(datasets::trace))
-        .route("/datasets", get(datasets::list))
-        .route("/datasets/{id}", get(datasets::page))
-        .route("/datasets/{id}/quality", get(datasets::quality).post(datasets::check_quality))
-        .route("/datasets/{id}/import", post(feed::import).layer(DefaultBodyLimit::disable()))
-        .route("/backup", post(feed::backup))
-        .route("/dcat", get(datasets::dcat))
-        .route("/sharing-requests", get(sharing::list).post(sharing::create))
-        .route("/sharing-requests/{id}/grant", post(sharing::grant))
-        .route("/sharing-requests/{id}/refuse", post(sharing::refuse))
-        .route("/sharing-requests/{id}/revoke", post(sharing::revoke))
-        .route("/sharing-requests/{id}/withdraw", post(sharing::withdraw))
-        .route("/corrections", get(corrections::list).post(corrections::file))
-        .route("/corrections/{id}/{step}", post(corrections::step))
-        .route("/scenarios", get(scenarios::list).post(scenarios::create))
-        .route("/scenarios/{name}", delete(scenarios::delete))
-        .route("/scenarios/{name}/changes", post(scenarios::change))
-        .route("/quarantine", get(steward::quarantine))
-        .route("/quarantine/{id}/repair", post(steward::repair))
-        .route("/quarantine/{id}/dismiss", post(steward::dismiss))
-        .route("/map", get(map::map))
-        .route("/areas", get(areas::list))
-        .route("/search", get(find::find))
-        .route("/audit", get(steward::audit))
-        .route("/audit/verify", get(steward::verify_audit))
-        .route("/boards", get(boards::list))
-        .route("/boards/{id}", get(boards::page))
-        .route("/objects/{dataset}/{key}", get(objects::object))
-        .route("/registers", get(registers::list))
-        .route("/registers/{dataset}/rows", get(registers::rows).post(registers::create))
-        .route("/registers/{dataset}/rows/{key}", put(registers::change).delete(registers::remove))
-        .route("/registers/{dataset}/rows/{key}/history", get(registers::history))
-        .route("/queries", get(queries::list).post(queries::create))
-        .route("/queries/{id}", put(queries::change).delete(queries::remove))
-        .route("/events", get(events::events))
-        .route("/metrics", get(metrics))
-        .route("/session", get(session::me).delete(session::sign_out))
-        .route("/session/password", post(session::password))
-        .route(
-            "/session/second-factor",
-            post(session::enrol).put(session::confirm).delete(session::remove),
-        )
-        .route("/users", get(people::list).post(people::create))
-        .route("/users/{name}", patch(people::change))
-        .route("/roles", get(people::roles))
-        .route("/organisations", get(people::organisations))
-        .route("/tokens", get(credentials::tokens).post(credentials::make_token))
-        .route("/tokens/{id}", delete(credentials::revoke_token))
-        .route("/sessions", get(credentials::sessions))
-        .route("/sessions/{id}", delete(credentials::end_session))
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(not_so)
-        .layer(from_fn_with_state(http.clone(), authenticate));
-    let drawn = Router::new()
-        .route("/tiles/{layer}", get(tiles::tilejson))
-        .route("/tiles/{layer}/{z}/{x}/{y}", get(tiles::tile))
-        .merge(ogc::routes())
-        .method_not_allowed_fallback(not_so)
-        .layer(from_fn_with_state(http.clone(), authenticate));
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/api/openapi.json", get(openapi::serve))
-        .route("/api/sign-in", get(session::page))
-        .route("/api/session", post(session::sign_in))
-        .route("/api/oidc/{id}/start", get(oidc::start))
-        .route("/api/oidc/{id}/callback", get(oidc::callback))
-        .nest("/api", api)
-        .merge(drawn)
-        .fallback(ui::serve)
+    routes::mounted(&http)
         .layer(DefaultBodyLimit::max(HTTP_BODY_BYTES_MAX))
+        .layer(from_fn_with_state(http.clone(), figures::scraped))
         .layer(from_fn_with_state(http.clone(), guard))
+        .layer(from_fn_with_state(http.clone(), watch::watch))
         .with_state(http)
 }
 
-/// Stands in front of everything: so many requests at once, a deadline to the answer's head, and
-/// a panic that ends its request alone.
+/// Stands in front of everything: so many requests at once, and a panic that ends its request
+/// alone.
 async fn guard(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
-    http.counters.requests.fetch_add(1, Ordering::Relaxed);
     let Ok(_place) = http.places.try_acquire() else {
         return Fault::new(Code::Busy, "too many requests at once").into_response();
     };
-    let path = request.uri().path().to_owned();
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
-    // Files of gigabytes take their time; a client that goes away still ends them.
-    let long = path.ends_with("/import") || path == "/api/backup";
-    let time_max = seconds(if long { HTTP_LONG_SECONDS_MAX } else { HTTP_SECONDS_MAX });
-    let response = match tokio::time::timeout(time_max, answered).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(panic)) => {
-            http.counters.panics.fetch_add(1, Ordering::Relaxed);
-            Fault::internal(format!("{path}: {}", crate::panic_text(&*panic))).into_response()
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            FIGURES.panicked();
+            Fault::internal(crate::panic_text(&*panic)).into_response()
         }
-        Err(_) => Fault::new(Code::Timeout, "the request took too long").into_response(),
-    };
-    if response.status().is_server_error() {
-        http.counters.failures.fetch_add(1, Ordering::Relaxed);
     }
-    response
 }
 
 async fn nothing_here() -> Fault {
@@ -250,27 +188,14 @@ async fn not_so(method: Method) -> Response {
     response
 }
 
+async fn healthy() -> &'static str {
+    "ok\n"
+}
+
 /// Whether queries can be answered: the records are there to say who may ask.
 async fn ready(State(http): State<Arc<Http>>) -> Response {
     match http.backend.principal(city::OPERATOR).await {
         Ok(_) => "ready\n".into_response(),
         Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, fault).into_response(),
     }
-}
-
-async fn metrics(State(http): State<Arc<Http>>, who: Who) -> Result<String, Fault> {
-    who.need("administer")?;
-    let counters = &http.counters;
-    let figures = [
-        ("http_requests_total", "HTTP requests", &counters.requests),
-        ("http_failures_total", "HTTP answers with a status of 500 or above", &counters.failures),
-        ("http_panics_total", "Handlers that panicked", &counters.panics),
-    ];
-    let lines = figures.map(|(name, help, counter)| {
-        let value = counter.load(Ordering::Relaxed);
-        format!(
-            "# HELP shujin_{name} {help}.\n# TYPE shujin_{name} counter\nshujin_{name} {value}\n"
-        )
-    });
-    Ok(lines.concat())
 }

@@ -2,14 +2,16 @@
 //! `docs/openapi.json`, and a test holds the two together.
 
 use axum::Json;
+use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
+use super::routes::listed;
 use super::{
-    areas, boards, corrections, datasets, events, feed, find, map, objects, ogc, queries,
-    registers, scenarios, sharing, sql, steward, tiles,
+    Gate, areas, boards, corrections, credentials, datasets, events, feed, find, map, objects, ogc,
+    oidc, people, queries, registers, scenarios, session, sharing, sql, steward, tiles,
 };
 
 #[derive(OpenApi)]
@@ -115,7 +117,7 @@ use super::{
         (name = "boards", description = "What people look at first, and what happens meanwhile"),
         (name = "registers", description = "Rows that people keep"),
     ),
-    modifiers(&Token, &Problems),
+    modifiers(&Token, &Problems, &Actions),
 )]
 struct Api;
 
@@ -168,6 +170,34 @@ fn say_problem(response: &mut Response) {
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
     methods.into_iter().filter_map(Option::as_mut)
+}
+
+/// The action that each route asks the access rules for, as `x-action`.
+struct Actions;
+
+impl Modify for Actions {
+    fn modify(&self, document: &mut Document) {
+        for (method, path, gate) in listed() {
+            let Gate::Asks(action) = gate else { continue };
+            let item = document.paths.paths.get_mut(path);
+            let Some(operation) = item.and_then(|item| operation(item, method.as_str())) else {
+                continue;
+            };
+            let told = ExtensionsBuilder::new().add("x-action", action.name()).build();
+            operation.extensions.get_or_insert_default().merge(told);
+        }
+    }
+}
+
+fn operation<'a>(item: &'a mut PathItem, method: &str) -> Option<&'a mut Operation> {
+    match method {
+        "GET" => item.get.as_mut(),
+        "POST" => item.post.as_mut(),
+        "PUT" => item.put.as_mut(),
+        "PATCH" => item.patch.as_mut(),
+        "DELETE" => item.delete.as_mut(),
+        _ => None,
+    }
 }
 
 /// The description, as served and as checked in.

@@ -22,6 +22,10 @@ pub struct Problem {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// The action that the city's access rules do not permit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "audit.read")]
+    pub action: Option<String>,
     /// Where in the statement, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
@@ -47,6 +51,7 @@ pub fn status(code: Code) -> StatusCode {
         Code::Unsupported => StatusCode::NOT_IMPLEMENTED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Memory | Code::Busy | Code::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+        Code::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Code::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -59,6 +64,7 @@ impl From<&Fault> for Problem {
             status: status(fault.code).as_u16(),
             title: fault.message.clone(),
             hint: fault.hint.clone(),
+            action: fault.action.map(|action| action.name().to_owned()),
             line: fault.position.map(|position| position.line),
             column: fault.position.map(|position| position.column),
             correlation_id: fault.correlation.to_string(),

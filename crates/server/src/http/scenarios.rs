@@ -100,7 +100,6 @@ pub async fn create(
     who: Who,
     Input(new): Input<NewScenario>,
 ) -> Result<(StatusCode, Json<ScenarioView>), Fault> {
-    who.need("scenario")?;
     let made = http.city.scenarios().create(&who.0, &new.name, &new.title, Utc::now()).await?;
     Ok((StatusCode::CREATED, Json(made.into())))
 }
@@ -118,7 +117,6 @@ pub async fn change(
     Named(name): Named<String>,
     Input(new): Input<NewChanges>,
 ) -> Result<Json<Changed>, Fault> {
-    who.need("scenario")?;
     let puts = new.put.into_iter().map(Change::Put);
     let changes: Vec<_> = puts.chain(new.remove.into_iter().map(Change::Remove)).collect();
     let (city, session) = (&http.city, who.session());
@@ -139,7 +137,6 @@ pub async fn delete(
     who: Who,
     Named(name): Named<String>,
 ) -> Result<StatusCode, Fault> {
-    who.need("scenario")?;
     http.city.scenarios().delete(&who.0, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,9 +16,10 @@ use utoipa::ToSchema;
 
 use super::Http;
 use super::doors::{Bilingual, DemoLogin};
-use super::gate::{Peer, Seated, csrf_of, set_cookie};
+use super::gate::{Seated, csrf_of, set_cookie};
 use super::input::{Input, Who};
 use super::problem::Problem;
+use super::watch::Client;
 use crate::fault::{Code, Fault};
 use crate::limits::{LOGIN_FAILURE_MS, SIGN_IN_TEXT_BYTES_MAX};
 
@@ -155,7 +156,7 @@ pub async fn page(State(http): State<Arc<Http>>) -> Json<SignInPage> {
 )]
 pub async fn sign_in(
     State(http): State<Arc<Http>>,
-    Peer(address): Peer,
+    Client(address): Client,
     headers: HeaderMap,
     Input(given): Input<SignIn>,
 ) -> Result<Response, Fault> {
@@ -258,7 +259,7 @@ pub async fn sign_out(
 )]
 pub async fn password(
     State(http): State<Arc<Http>>,
-    Peer(address): Peer,
+    Client(address): Client,
     who: Who,
     seated: Seated,
     Input(given): Input<NewPassword>,
@@ -303,7 +304,7 @@ pub async fn enrol(
 )]
 pub async fn confirm(
     State(http): State<Arc<Http>>,
-    Peer(address): Peer,
+    Client(address): Client,
     who: Who,
     _seated: Seated,
     Input(given): Input<CodeShown>,
@@ -320,7 +321,7 @@ pub async fn confirm(
 )]
 pub async fn remove(
     State(http): State<Arc<Http>>,
-    Peer(address): Peer,
+    Client(address): Client,
     who: Who,
     _seated: Seated,
     Input(given): Input<CodeShown>,

@@ -137,7 +137,6 @@ pub async fn sql(
     headers: HeaderMap,
     Input(request): Input<SqlRequest>,
 ) -> Result<Response, Fault> {
-    who.need("query")?;
     let format = Format::of(&headers)?;
     request.check()?;
     let session = request.session(&who);

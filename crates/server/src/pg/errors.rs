@@ -17,7 +17,7 @@ pub fn sqlstate(code: Code) -> &'static str {
         Code::Unsupported => "0A000",
         Code::TooLarge => "54000",
         Code::Memory => "53200",
-        Code::Busy => "53300",
+        Code::Busy | Code::TooManyRequests => "53300",
         Code::Timeout | Code::Cancelled => "57014",
         Code::Internal => "XX000",
     }

@@ -10,7 +10,7 @@ use chrono::{Duration, Utc};
 use city::{City, ImportRequest, OpenOptions};
 use registry::{NewToken, NewUser};
 use serde_json::{Value, json};
-use server::http::{Http, openapi, router};
+use server::http::{Http, HttpOptions, openapi, router};
 use tower::ServiceExt;
 
 /// A city in a folder of its own, with tokens for its people.
@@ -75,9 +75,8 @@ async fn town() -> Town {
         user: "steward".to_owned(),
     };
     city.import(request, &|_| {}).await.unwrap();
-    let http =
-        Http::new(city.clone(), "https://data.example".to_owned(), Arc::new(server::http::NoUi))
-            .unwrap();
+    let url = "https://data.example".to_owned();
+    let http = Http::new(city.clone(), url, HttpOptions::default()).unwrap();
     Town { router: router(http), city, _dir: dir, tokens }
 }
 
@@ -182,7 +181,7 @@ async fn nothing_under_api_answers_without_a_token() {
     let town = town().await;
     let mut all = operations();
     assert!(all.len() >= 20, "the description lost its paths: {all:?}");
-    all.push(("GET".to_owned(), "/api/metrics".to_owned()));
+    all.push(("GET".to_owned(), "/metrics".to_owned()));
     all.push(("GET".to_owned(), "/api/no-such-thing".to_owned()));
     for (method, path) in all {
         let reply = town.send(None, &method, &path, Some(json!({}))).await;
@@ -243,6 +242,7 @@ async fn a_role_without_the_permission_is_refused() {
         ("admin", "GET", "/api/sessions?user=reader".to_owned(), json!({})),
         ("reader", "POST", "/api/tokens".to_owned(), json!({ "label": "x", "days": 1 })),
         ("reader", "POST", "/api/session/second-factor".to_owned(), json!({})),
+        ("steward", "GET", "/metrics".to_owned(), json!({})),
     ];
     for (who, method, path, body) in cases {
         let reply = town.send(Some(who), method, &path, Some(body)).await;

@@ -42,14 +42,15 @@ fn check(dir: &std::path::Path) -> ExitCode {
     match pack::load(dir) {
         Ok(pack) => {
             println!(
-                "{}: {} areas, {} organisations, {} datasets, {} policies, {} roles, {} import \
-                 mappings: no mistakes",
+                "{}: {} areas, {} organisations, {} datasets, {} policies, {} roles, {} access \
+                 rules, {} import mappings: no mistakes",
                 pack.city.name.en,
                 pack.areas.len(),
                 pack.organisations.len(),
                 pack.datasets.len(),
                 pack.policies.len(),
                 pack.roles.len(),
+                pack.access.count(),
                 pack.imports.len(),
             );
             ExitCode::SUCCESS

@@ -1,5 +1,6 @@
 //! Serving a city, and the demo: a city of its own with logins to try it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use city::City;
 use city::folder::{Folder, make_private_dir};
 use server::http::doors::Doors;
 use server::http::oidc::{self, Provider};
-use server::{Faces, PgTls};
+use server::{Faces, FacesOptions, PgTls, RateOptions};
 
 use super::live::{self, Sensors};
 use super::{open_options, sample};
@@ -25,7 +26,7 @@ pub async fn serve(args: ServeArgs) -> Result<ExitCode> {
         }
     };
     run(city, &args.faces, None, Doors::default(), |http, pg| {
-        println!("http://{http}  postgresql://{pg}/city");
+        println!("{http}  postgresql://{pg}/city");
     })
     .await
 }
@@ -65,7 +66,7 @@ pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
     let logins = sample::logins(&city).await?;
     let doors = Doors { demo: Some(logins.doors()), ..Doors::default() };
     run(city, &args.faces, sensors, doors, |http, pg| {
-        println!("\nShujin serves {} at http://{http}", args.data.data.display());
+        println!("\nShujin serves {} at {http}", args.data.data.display());
         println!("SQL:  psql \"host={} port={} dbname=city user=USER\"\n", pg.ip(), pg.port());
         println!("{}", logins.table());
         println!("Ask:  select site, avg(pm25) from air.pm25 group by site;");
@@ -86,12 +87,8 @@ async fn run(
     args: &FaceArgs,
     sensors: Option<Sensors>,
     mut doors: Doors,
-    ready: impl FnOnce(std::net::SocketAddr, std::net::SocketAddr),
+    ready: impl FnOnce(&str, std::net::SocketAddr),
 ) -> Result<ExitCode> {
-    let tls = match (&args.tls_cert, &args.tls_key) {
-        (Some(cert), Some(key)) => PgTls::Required { cert: cert.clone(), key: key.clone() },
-        _ => PgTls::Off,
-    };
     doors.public_url = args.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
     if let Some(path) = &args.oidc {
         for config in oidc::config::read(path)? {
@@ -99,18 +96,9 @@ async fn run(
         }
     }
     let city = Arc::new(city);
-    let faces = Faces::start(
-        city.clone(),
-        args.http,
-        args.pg,
-        tls,
-        args.http_behind_proxy,
-        doors,
-        Arc::new(EmbeddedUi),
-    )
-    .await?;
+    let faces = Faces::start(city.clone(), options(args), doors, Arc::new(EmbeddedUi)).await?;
     let sensors = sensors.and_then(|sensors| live::play(city.clone(), sensors));
-    ready(faces.http_addr(), faces.pg_addr());
+    ready(&faces.http_url(), faces.pg_addr());
     stop_signal().await?;
     if let Some(sensors) = sensors {
         sensors.abort();
@@ -124,6 +112,25 @@ async fn run(
         Err(_) => eprintln!("stopped while a request was still under way"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn options(args: &FaceArgs) -> FacesOptions {
+    let pair = |cert: &Option<PathBuf>, key: &Option<PathBuf>| cert.clone().zip(key.clone());
+    let pg_tls = match pair(&args.tls_cert, &args.tls_key) {
+        Some((cert, key)) => PgTls::Required { cert, key },
+        None => PgTls::Off,
+    };
+    FacesOptions {
+        http_tls: pair(&args.http_tls_cert, &args.http_tls_key),
+        http_behind_proxy: args.http_behind_proxy,
+        rates: RateOptions {
+            principal_per_second: args.http_rate,
+            address_per_second: args.http_rate_address,
+        },
+        metrics_on_loopback: args.metrics_on_loopback,
+        pg_tls,
+        ..FacesOptions::new(args.http, args.pg)
+    }
 }
 
 async fn stop_signal() -> Result<()> {

@@ -17,11 +17,10 @@ pub mod tiles;
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::Http;
@@ -43,23 +42,6 @@ const CONFORMS: &[&str] = &[
 ];
 
 pub(super) const GEOJSON: &str = "application/geo+json";
-
-pub fn routes() -> Router<Arc<Http>> {
-    Router::new()
-        .route("/ogc", get(landing))
-        .route("/ogc/", get(landing))
-        .route("/ogc/conformance", get(conformance))
-        .route("/ogc/api", get(describe::api))
-        .route("/ogc/collections", get(collections::list))
-        .route("/ogc/collections/{id}", get(collections::one))
-        .route("/ogc/collections/{id}/items", get(items::list))
-        .route("/ogc/collections/{id}/items/{key}", get(items::one))
-        .route("/ogc/collections/{id}/tiles", get(tiles::tilesets))
-        .route("/ogc/collections/{id}/tiles/WebMercatorQuad", get(tiles::tileset))
-        .route("/ogc/collections/{id}/tiles/WebMercatorQuad/{z}/{row}/{column}", get(tiles::tile))
-        .route("/ogc/tileMatrixSets", get(tiles::matrix_sets))
-        .route("/ogc/tileMatrixSets/WebMercatorQuad", get(tiles::matrix_set))
-}
 
 /// A link as OGC's interfaces want it.
 pub(super) fn link(href: String, rel: &str, media: &str, title: &str) -> Value {

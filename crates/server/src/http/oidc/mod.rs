@@ -32,10 +32,11 @@ use utoipa::IntoParams;
 
 pub use self::provider::Provider;
 use super::Http;
-use super::gate::{Peer, named_cookie, set_cookie};
+use super::gate::{named_cookie, set_cookie};
 use super::input::{Asked, Named};
 use super::problem::Problem;
 use super::session::origin;
+use super::watch::Client;
 use crate::fault::{Code, Fault};
 use crate::limits::{OIDC_MINUTES_MAX, OIDC_PENDING_MAX, SIGN_IN_TEXT_BYTES_MAX, seconds};
 
@@ -140,7 +141,7 @@ pub async fn start(
 )]
 pub async fn callback(
     State(http): State<Arc<Http>>,
-    Peer(address): Peer,
+    Client(address): Client,
     headers: HeaderMap,
     Named(id): Named<String>,
     Asked(asked): Asked<CallbackQuery>,

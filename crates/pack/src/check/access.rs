@@ -1,0 +1,75 @@
+//! Access rules: every name in them is there, every rule can hold.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::{EntityUid, Policy, PolicyId, ValidationMode, Validator};
+
+use super::Names;
+use crate::access;
+use crate::diagnostics::Diagnostic;
+use crate::load::{Draft, DraftRules};
+use crate::source::SourceFile;
+
+/// Validates the rules against the schema that the pack's roles and organisations make. Where
+/// those could not be read, their names may be there.
+pub(super) fn check(draft: &Draft, names: &Names<'_>) {
+    let Some(DraftRules { rules, file }) = &draft.access else { return };
+    if draft.unread.roles || draft.unread.organisations {
+        return;
+    }
+    let schema = access::schema(names.roles.iter().copied(), names.organisations.iter().copied());
+    let result = Validator::new(schema).validate(rules.policies(), ValidationMode::Strict);
+    for error in result.validation_errors() {
+        names.fault(fault(file, error, error.policy_id(), rules.policies()));
+    }
+    for warning in result.validation_warnings() {
+        names.fault(fault(file, warning, warning.policy_id(), rules.policies()));
+    }
+    if !draft.unread.datasets {
+        for policy in rules.policies().policies() {
+            datasets(policy, file, names);
+        }
+    }
+}
+
+/// What the validator says, without the number that it gives the rule, at the place that it means.
+fn fault(
+    file: &SourceFile,
+    told: &(impl miette::Diagnostic + std::fmt::Display),
+    policy: &PolicyId,
+    policies: &cedar_policy::PolicySet,
+) -> Diagnostic {
+    let rule = policies.policy(policy);
+    let text = told.to_string();
+    let prefix = format!("for policy `{policy}`");
+    let problem = text
+        .strip_prefix(&prefix)
+        .map_or(text.as_str(), |rest| rest.trim_start_matches([',', ':', ' ']));
+    let place = start(told).or_else(|| rule.and_then(|rule| found(file, rule)));
+    let fault = Diagnostic::new(file.place(place.unwrap_or(0)), problem);
+    match told.help() {
+        Some(help) => fault.mend(help.to_string()),
+        None => fault,
+    }
+}
+
+/// The offset that a diagnostic of Cedar points at.
+pub(crate) fn start(told: &impl miette::Diagnostic) -> Option<usize> {
+    told.labels()?.next().map(|label| label.offset())
+}
+
+/// Where a rule stands in its file.
+fn found(file: &SourceFile, rule: &Policy) -> Option<usize> {
+    file.text.find(&rule.to_string())
+}
+
+/// Datasets carry facts, so the schema cannot list them: their names are looked up here.
+fn datasets(rule: &Policy, file: &SourceFile, names: &Names<'_>) {
+    let named: BTreeSet<EntityUid> = rule.entity_literals().into_iter().collect();
+    for uid in named.iter().filter(|uid| uid.type_name().basename() == "Dataset") {
+        let id: &str = uid.id().as_ref();
+        let own = found(file, rule).unwrap_or(0);
+        let written = file.text[own..].find(&format!("\"{id}\"")).map_or(own, |at| own + at);
+        names.dataset(id, || file.place(written));
+    }
+}
