@@ -127,7 +127,7 @@ fn joined(head: &Value, name: &str, member: &str) -> Vec<u8> {
 pub async fn one(
     State(http): State<Arc<Http>>,
     who: Who,
-    Named((id, _)): Named<(String, String)>,
+    Named((id, _key)): Named<(String, String)>,
     Asked(given): Asked<Parameters>,
     address: Uri,
 ) -> Result<Response, Fault> {
