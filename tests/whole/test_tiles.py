@@ -89,7 +89,7 @@ def test_the_map_lists_what_may_be_seen(mapped):
 def test_a_tile_holds_the_rows_of_its_place(mapped):
     rows = rows_of(mapped, "lin", "SELECT id, name, kind, ST_X(geometry) AS x, ST_Y(geometry) AS y"
                                   " FROM place.facility")  # fmt: skip
-    zoom, x, y = tile_of(*CENTRE, 12)
+    zoom, x, y = tile_of(*CENTRE, 10)
     features = tile(mapped, "lin", "facility", zoom, x, y)
     found = {feature["properties"]["id"]: feature for feature in features}
     here = [row for row in rows if tile_of(row["x"], row["y"], zoom) == (zoom, x, y)]
@@ -99,8 +99,8 @@ def test_a_tile_holds_the_rows_of_its_place(mapped):
         assert feature["properties"]["name"] == row["name"]
         assert feature["properties"]["kind"] == row["kind"]
         lon, lat = degrees(zoom, x, y, *feature["geometry"]["coordinates"])
-        # A unit of a tile at zoom 12 is about 2.4 m.
-        assert abs(lon - row["x"]) < 3e-5 and abs(lat - row["y"]) < 3e-5
+        # A unit of a tile at zoom 10 is about 9.5 m.
+        assert abs(lon - row["x"]) < 9e-5 and abs(lat - row["y"]) < 9e-5
     ids = [feature["id"] for feature in features]
     assert len(set(ids)) == len(ids) and max(ids) < 2**53
 
@@ -122,35 +122,45 @@ def test_polygons_are_wound_and_named_in_both_languages(mapped):
 
 
 def test_finer_areas_and_smaller_streets_come_in_deeper(mapped):
+    [lane] = rows_of(mapped, "lin", "SELECT ST_XMin(geometry) AS x, ST_YMin(geometry) AS y FROM"
+                                    " road.edge WHERE class = 'residential' LIMIT 1")  # fmt: skip
     levels = {}
     classes = {}
-    for zoom in (8, 10, 12, 14, 15):
-        where = tile_of(*CENTRE, zoom)
+    for zoom in (8, 10, 12, 13, 14, 15):
+        where = tile_of(lane["x"], lane["y"], zoom)
         levels[zoom] = {f["properties"]["level"] for f in tile(mapped, "lin", "area", *where)}
         classes[zoom] = {f["properties"]["class"] for f in tile(mapped, "lin", "street", *where)}
     assert levels[8] <= {"city", "district"} and "street" in levels[10] | levels[12]
     assert "grid" in levels[14] and "micro_grid" in levels[15] and "micro_grid" not in levels[14]
-    assert classes[8] <= {"expressway", "trunk"} and "residential" in classes[14]
+    assert classes[8] <= {"expressway", "trunk"}
+    assert "residential" in classes[13] and "residential" not in classes[12]
 
 
 def test_an_officer_s_tile_holds_no_other_district_s_rows(mapped):
-    bounds = area(mapped, "510104000000")["items"][0]["bbox"]
-    allowed = {r["id"]: r["area_code"] for r in rows_of(mapped, "chen", "SELECT id, area_code FROM place.parcel")}
-    everything = {r["id"]: r["area_code"] for r in rows_of(mapped, "plan", "SELECT id, area_code FROM place.parcel")}
+    bounds = area(mapped, "510100000000")["items"][0]["bbox"]
+
+    def codes(user):
+        rows = rows_of(mapped, user, "SELECT id, area_code FROM place.parcel")
+        return {row["id"]: row["area_code"] for row in rows}
+
+    def drawn(user):
+        return {f["properties"]["id"] for f in tiles(mapped, user, "parcel", 11, bounds)}
+
+    allowed, everything = codes("chen"), codes("plan")
     assert 0 < len(allowed) < len(everything)
     assert all(code.startswith("510104") for code in allowed.values())
     # Each twice: first made, then from memory; and one after another's layer was made.
     for _ in range(2):
-        of_owner = {f["properties"]["id"] for f in tiles(mapped, "plan", "parcel", 14, bounds)}
-        of_chen = {f["properties"]["id"] for f in tiles(mapped, "chen", "parcel", 14, bounds)}
-        of_wuhou = {f["properties"]["id"] for f in tiles(mapped, "wuhou", "parcel", 14, bounds)}
+        of_owner = drawn("plan")
+        of_chen = drawn("chen")
+        of_wuhou = drawn("wuhou")
         assert of_chen and of_chen <= set(allowed)
-        assert {everything[id][:6] for id in of_owner} > {"510104"}
+        assert {everything[id][:6] for id in of_owner} > {"510104", "510107"}
         assert of_chen == {id for id in of_owner if everything[id].startswith("510104")}
         assert all(everything[id].startswith("510107") for id in of_wuhou)
         assert of_chen.isdisjoint(of_wuhou)
     # A colleague with the same scope sees the same; the ecologist no parcel at all.
-    of_chen2 = {f["properties"]["id"] for f in tiles(mapped, "chen2", "parcel", 14, bounds)}
+    of_chen2 = drawn("chen2")
     assert of_chen2 == of_chen
     status, _, body = mapped.get("/tiles/parcel/14/12923/6715", "lin")
     assert status == 404 and json.loads(body)["code"] == "not_found"

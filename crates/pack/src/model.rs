@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Field as ArrowField, Schema, SchemaRef, TimeUni
 use serde::{Deserialize, Serialize};
 
 use crate::access::Rules;
+use crate::map::MapPlan;
 
 /// A place in a pack's file. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,7 +37,7 @@ pub struct Pack {
     pub policies: Vec<Policy>,
     pub imports: Vec<ImportMapping>,
     /// `None`: the pack draws no map.
-    pub map: Option<crate::map::MapPlan>,
+    pub map: Option<MapPlan>,
     /// What people look at first, by id.
     pub boards: BTreeMap<String, Board>,
     /// Who may take which action.

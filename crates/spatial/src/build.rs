@@ -42,6 +42,8 @@ pub struct Plan {
     /// Lines and polygons become the points where they are named.
     pub as_labels: bool,
     pub zooms: Option<ZoomRule>,
+    /// Rows without a value in this column are left out: a label without a text.
+    pub required: Option<usize>,
     /// The column whose larger values stay where there is no room for all.
     pub rank: Option<usize>,
     /// Columns that tell features apart: their identifier is made from these.
@@ -120,7 +122,11 @@ impl Builder {
     /// Takes a batch: its geometries as WKB, and its columns in the order of the schema.
     pub fn push(&mut self, geometry: &ArrayRef, columns: &[ArrayRef]) -> Result<(), BuildError> {
         let wkb = wkb_of(geometry)?;
+        let required = self.plan.required.and_then(|column| columns.get(column));
         for row in 0..geometry.len() {
+            if required.is_some_and(|column| column.is_null(row)) {
+                continue;
+            }
             if geometry.is_null(row) {
                 self.without += 1;
                 continue;

@@ -37,10 +37,6 @@ impl Index {
         self.levels.iter().map(|level| level.len() * size_of::<Rect>()).sum()
     }
 
-    pub fn rect(&self) -> Rect {
-        self.levels.last().map_or(Rect::EMPTY, |root| root[0])
-    }
-
     /// Appends the places of all boxes that meet `wanted`, in order.
     pub fn search(&self, boxes: &[Rect], wanted: &Rect, found: &mut Vec<u32>) {
         if let Some(top) = self.levels.len().checked_sub(1) {

@@ -16,11 +16,17 @@ pub(crate) fn to_label(shape: &mut Shape) {
         ShapeKind::Polygon => inside(shape),
         _ => None,
     };
-    let middle = shape.spots[shape.spots.len() / 2];
-    let spot = spot.unwrap_or(middle);
+    let spot = spot.unwrap_or_else(|| middle(&shape.spots));
     shape.clear();
     shape.spots.push(spot);
     shape.end_part(ShapeKind::Point, false);
+}
+
+/// The middle of a line's middle stretch.
+fn middle(line: &[Spot]) -> Spot {
+    let at = line.len() / 2;
+    let (a, b) = (line[at.saturating_sub(1)], line[at]);
+    Spot { x: a.x.midpoint(b.x), y: a.y.midpoint(b.y) }
 }
 
 fn inside(shape: &Shape) -> Option<Spot> {

@@ -111,6 +111,7 @@ fn plan(contract: &Contract, spec: &LayerSpec, columns: &[String]) -> Plan {
         minzoom: spec.minzoom,
         as_labels: spec.as_labels,
         zooms: rule,
+        required: spec.label.as_ref().and_then(at),
         rank: spec.rank.as_ref().and_then(at),
         key: contract.key.iter().filter_map(at).collect(),
         ..Plan::default()

@@ -51,8 +51,8 @@ impl Default for AtlasLimits {
     fn default() -> Self {
         const MIB: usize = 1 << 20;
         Self {
-            bytes_max: 1_024 * MIB,
-            layer_bytes_max: 512 * MIB,
+            bytes_max: 1_280 * MIB,
+            layer_bytes_max: 768 * MIB,
             layer_features_max: 5_000_000,
             layers_max: 500,
         }
@@ -68,6 +68,8 @@ pub struct LayerSpec {
     pub fields: Vec<String>,
     pub minzoom: u8,
     pub as_labels: bool,
+    /// The field that labels are written from: without a value there is none.
+    pub label: Option<String>,
     pub zooms: Option<Zooms>,
     pub rank: Option<String>,
 }
@@ -77,12 +79,14 @@ impl LayerSpec {
     pub fn of(layer: &pack::Layer) -> Self {
         let titles = layer.title_field.iter().chain(&layer.title_field_en);
         let class = layer.zooms.iter().map(|zooms| &zooms.field);
+        let as_labels = layer.shape == pack::LayerShape::Label;
         Self {
             id: format!("map/{}", layer.id),
             dataset: layer.dataset.clone(),
             fields: titles.chain(class).chain(&layer.fields).chain(&layer.rank).cloned().collect(),
             minzoom: layer.minzoom,
-            as_labels: layer.shape == pack::LayerShape::Label,
+            as_labels,
+            label: layer.title_field.clone().filter(|_| as_labels),
             zooms: layer.zooms.clone(),
             rank: layer.rank.clone(),
         }

@@ -264,6 +264,16 @@ fn labels_stand_for_polygons() {
 }
 
 #[test]
+fn labels_without_a_text_are_left_out() {
+    let course = line(&[(104.0, 30.0), (104.1, 30.0)]);
+    let rows = [(1, Some("路"), Some(course.clone())), (2, None, Some(course))];
+    let layer = layer(&rows, Plan { as_labels: true, required: Some(1), ..plan() });
+    assert_eq!((layer.len(), layer.id_of(0)), (1, 1));
+    let (lon, _) = crate::grid::unproject(layer.middle_of(0));
+    assert!((lon - 104.05).abs() < 1e-6, "in the middle of the line: {lon}");
+}
+
+#[test]
 fn features_are_found_by_place_and_by_name() {
     let square = [(104.0, 30.0), (104.1, 30.0), (104.1, 30.1), (104.0, 30.1), (104.0, 30.0)];
     let rows = [
