@@ -344,6 +344,7 @@ WORKERS = {
     "researcher": ("statistics", []),
     "district_officer": ("jinjiang", ["510104000000"]),
 }
+PEOPLE = 30_000
 # The same planner's desk, with nothing but one district to look after.
 DISTRICT_PLANNER = "district_planner"
 
@@ -356,7 +357,7 @@ def peopled(tmp_path_factory):
     http, pg = f"127.0.0.1:{free_port()}", free_port()
     environment = {name: value for name, value in os.environ.items() if name != "CITY_DATA"}
     process = subprocess.Popen(
-        [SHUJIN, "demo", "--data", data, "--people", "10000"]
+        [SHUJIN, "demo", "--data", data, "--people", str(PEOPLE)]
         + ["--http", http, "--pg", f"127.0.0.1:{pg}"],
         stdin=subprocess.DEVNULL,
         stdout=log.open("w"),

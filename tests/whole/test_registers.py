@@ -4,8 +4,9 @@ import json
 import threading
 import urllib.parse
 import urllib.request
+from datetime import UTC, datetime, timedelta
 
-from conftest import DISTRICT_PLANNER, import_file, shujin, token_of, ask, add_user, serve
+from conftest import DISTRICT_PLANNER, add_user, ask, import_file, serve, shujin, token_of
 
 ROWS = "/api/registers/place.facility/rows"
 PLANNER = "the_planner"
@@ -45,7 +46,7 @@ def test_registers_are_listed_with_what_a_form_needs(peopled):
     [uses] = [f for f in registers["place.parcel"]["fields"] if f["name"] == "land_use"]
     assert uses["required"] and "vacant" in uses["codes"]
     [count] = sql(peopled, "SELECT count(*) AS n FROM place.facility")
-    assert registers["place.facility"]["count"] == count["n"] > 100
+    assert registers["place.facility"]["count"] == count["n"] > 50
 
 
 def test_rows_are_searched_narrowed_sorted_and_paged(peopled):
@@ -55,11 +56,14 @@ def test_rows_are_searched_narrowed_sorted_and_paged(peopled):
         return found
 
     whole = page({"limit": 3})
-    assert len(whole["items"]) == 3 and whole["total"] > 100
+    assert len(whole["items"]) == 3 and whole["total"] > 50
     assert all(row["version"] == 1 and row["key"] for row in whole["items"])
-    schools = page({"q": "幼儿园", "area": "510104000000", "limit": 200})
+    schools = page({"q": "kindergarten", "limit": 200})
     assert 0 < schools["total"] < whole["total"]
-    assert all(row["values"]["area_code"].startswith("510104") for row in schools["items"])
+    assert all(row["values"]["kind"] == "kindergarten" for row in schools["items"])
+    near = page({"area": "510104000000", "limit": 200})
+    assert 0 < near["total"] < whole["total"]
+    assert all(row["values"]["area_code"].startswith("510104") for row in near["items"])
     largest = page({"sort": "-capacity", "limit": 5})["items"]
     sizes = [row["values"]["capacity"] for row in largest]
     assert sizes == sorted(sizes, reverse=True)
@@ -113,14 +117,12 @@ def test_a_row_lives_from_its_creation_to_after_its_end(peopled):
     )
     assert status == 200 and not past["editable"], past
 
-    done = sql(
-        peopled,
-        "SELECT action, outcome FROM system.audit WHERE object = 'place.facility' "
-        "AND actor = 'the_planner' AND outcome = 'done' ORDER BY seq",
-        "the_auditor",
-    )
-    verbs = [row["action"] for row in done if row["action"].startswith("register.")]
-    assert verbs[-3:] == ["register.create", "register.change", "register.delete"]
+    status, audit = peopled.send("GET", "/api/audit?limit=100", user="the_auditor")
+    assert status == 200
+    mine = [entry for entry in audit["entries"] if entry["actor"] == PLANNER]
+    verbs = [entry["action"] for entry in mine if entry["action"].startswith("register.")]
+    assert verbs[:3] == ["register.delete", "register.change", "register.create"], verbs
+    assert not any("锦江测试诊所" in entry["detail"] for entry in mine), "values stay in the register"
 
 
 def test_an_edit_keeps_the_contract(peopled):
@@ -179,8 +181,21 @@ def test_only_who_keeps_a_register_edits_it_and_only_in_their_areas(peopled):
 
 
 def test_parcels_and_their_past_are_for_whom_they_are_shared_with(peopled):
-    [mine] = sql(peopled, "SELECT id FROM place.parcel WHERE starts_with(area_code, '510104') LIMIT 1")
-    [other] = sql(peopled, "SELECT id FROM place.parcel WHERE starts_with(area_code, '510105') LIMIT 1")
+    def parcel(number, area):
+        square = [[104.0, 30.0], [104.001, 30.0], [104.001, 30.001], [104.0, 30.0]]
+        fields = {
+            "id": f"parcel-{number}",
+            "land_use": "vacant",
+            "area_code": area,
+            "area_m2": 5000.5,
+            "geometry": {"type": "Polygon", "coordinates": [square]},
+        }
+        new = {"fields": fields, "reason": "登记"}
+        status, made = peopled.send("POST", "/api/registers/place.parcel/rows", new, PLANNER)
+        assert status == 201, made
+        return {"id": made["key"]}
+
+    mine, other = parcel(1, "510104017001"), parcel(2, "510105005001")
     officer = "the_district_officer"
     base = "/api/registers/place.parcel/rows"
     assert peopled.send("GET", f"/api/objects/place.parcel/{mine['id']}", user=officer)[0] == 200
@@ -246,7 +261,10 @@ def test_a_file_is_taken_into_a_register(tmp_path):
     finally:
         server.stop()
     backup = tmp_path / "backup"
-    shujin("backup", "--data", data, "--to", backup)
+    shujin("backup", "--data", data, backup)
+    restored = tmp_path / "restored"
+    shujin("restore", backup, restored)
+    assert ask(restored, "SELECT count(*) AS n FROM place.facility") == [{"n": 4}]
 
 
 def test_saved_queries_are_lent_as_text_and_run_with_ones_own_rights(peopled):
@@ -310,7 +328,7 @@ def test_screens_hear_what_happens_if_it_is_theirs_to_know(peopled):
         "fields": ["id", "land_use"],
         "purpose": "核对绿地",
         "legal_ground": "《条例》",
-        "until": "2099-01-01T00:00:00Z",
+        "until": (datetime.now(UTC) + timedelta(days=30)).isoformat(),
     }
     status, request = peopled.send("POST", "/api/sharing-requests", ask_for, "the_department_head")
     assert status == 201, request

@@ -3,6 +3,7 @@
 //! A tile is governed SQL like any other: what its reader may not see is not in it, and what it
 //! was made from is told by the plan that ran, not by who wrote it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
@@ -45,6 +46,24 @@ pub struct SourceOf {
     pub stale: bool,
 }
 
+/// The session that a tile is asked in. Its words are the pack's, so that who may read the
+/// catalogue may ask it, also who may ask nothing of their own: an auditor, a security officer.
+/// What comes back is governed as ever, by who looks.
+fn asking(session: &Session) -> Result<Session, CityError> {
+    const READ: &str = "read_catalogue";
+    const ASK: &str = "query";
+    if session.principal.may(ASK) {
+        return Ok(session.clone());
+    }
+    if !session.principal.may(READ) {
+        let reason = format!("{} lacks the permission `{READ}`", session.principal.user);
+        return Err(CityError::Refused(reason));
+    }
+    let mut principal = session.principal.as_ref().clone();
+    principal.permissions.insert(ASK.to_owned());
+    Ok(Session { principal: Arc::new(principal), ..session.clone() })
+}
+
 impl City {
     /// Asks a tile about the area whose codes begin with `prefix`; empty: everywhere.
     pub async fn tile(
@@ -56,8 +75,9 @@ impl City {
         let sql = in_area(&tile.sql, prefix).ok_or_else(|| {
             CityError::Invalid("an area is asked for by the digits of its code".to_owned())
         })?;
+        let session = asking(session)?;
         let time_max = Duration::from_secs(TILE_SECONDS_MAX);
-        let asked = tokio::time::timeout(time_max, self.ask(session, sql)).await;
+        let asked = tokio::time::timeout(time_max, self.ask(&session, sql)).await;
         asked.unwrap_or_else(|_| {
             Err(CityError::Sql(SqlError::Limit {
                 what: catalog::sql::LimitKind::Time,
@@ -110,5 +130,32 @@ impl City {
             last_at,
             stale,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use catalog::{Principal, Surface};
+
+    use super::*;
+
+    fn session(permissions: &[&str]) -> Session {
+        let permissions = permissions.iter().map(|held| (*held).to_owned()).collect();
+        let principal = Principal { user: "lin".into(), permissions, ..Principal::default() };
+        Session {
+            principal: Arc::new(principal),
+            as_of: None,
+            scenario: None,
+            surface: Surface::Http,
+        }
+    }
+
+    #[test]
+    fn a_tile_may_be_asked_by_who_may_read_the_catalogue() {
+        let auditor = session(&["read_catalogue", "audit"]);
+        let asked = asking(&auditor).unwrap();
+        assert!(asked.principal.may("query") && !auditor.principal.may("query"));
+        assert_eq!(asked.principal.user, "lin");
+        assert!(asking(&session(&["audit"])).is_err());
     }
 }

@@ -227,8 +227,9 @@ mod tests {
         assert!(fault.contains("line 2, column 3") && fault.contains("peopel"), "{fault}");
         let fault = planned("SELECT sum(area_code) FROM people.resident").unwrap_err();
         assert!(fault.contains("sum"), "{fault}");
-        let fault = planned("SELECT people FROM").unwrap_err();
-        assert!(fault.contains("line 1"), "{fault}");
+        let fault = planned("SELECT 1 FROM people.resident\nGROUP 1").unwrap_err();
+        assert!(fault.contains("line 2"), "{fault}");
+        assert!(planned("SELECT people FROM").is_err());
         assert!(planned("DELETE FROM people.resident").is_err());
         assert!(planned("SELECT 1; SELECT 2").is_err());
         assert!(planned("SELECT read_file('x') FROM people.resident").is_err());

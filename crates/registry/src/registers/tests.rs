@@ -85,8 +85,9 @@ async fn rows_are_put_changed_and_taken_away_and_the_past_stays() {
             .await
             .unwrap();
         let version = registers.version("place.facility");
-        let changed = registers.change(contract(), &facilities(&[("b", 3)]), 1, stamp(1, "wider"));
-        assert_eq!(changed.await.unwrap(), Written { key: "b".into(), version: 2 });
+        let wider = facilities(&[("b", 3)]);
+        let changed = registers.change(contract(), &wider, 1, stamp(1, "wider")).await.unwrap();
+        assert_eq!(changed, Written { key: "b".into(), version: 2 });
         assert!(registers.version("place.facility") > version);
         registers.delete(contract(), "a", 1, stamp(2, "closed")).await.unwrap();
         assert_eq!(seen(&registers, None).await, pairs(&[("b", 3)]));

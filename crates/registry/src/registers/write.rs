@@ -222,7 +222,7 @@ impl Plan {
             Entity::update_many()
                 .col_expr(Column::ToUs, Expr::value(self.at_us))
                 .filter(Column::Dataset.eq(dataset))
-                .filter(Column::RowKey.is_in(keys))
+                .filter(Column::RowKey.is_in(keys.iter().map(String::as_str)))
                 .filter(Column::ToUs.is_null())
                 .exec(&**txn)
                 .await?;
