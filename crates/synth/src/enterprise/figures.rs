@@ -150,12 +150,12 @@ impl Figures {
         if !self.high_tech || age < 3.0 {
             return "none";
         }
-        let large = self.revenue[0] >= 5e7 && self.patents >= 4 && self.main_share >= 0.9;
-        let middling = self.revenue[0] >= 1.5e7 && self.patents >= 1 && self.main_share >= 0.8;
+        let large = self.revenue[0] >= 3e7 && self.patents >= 4 && self.main_share >= 0.9;
+        let middling = self.revenue[0] >= 8e6 && self.patents >= 1 && self.main_share >= 0.8;
         match rng.unit() {
-            at if large && at < 0.3 => "little_giant",
-            at if middling && at < 0.45 => "specialised",
-            at if at < 0.6 => "innovative",
+            at if large && at < 0.7 => "little_giant",
+            at if middling && at < 0.8 => "specialised",
+            at if at < 0.9 => "innovative",
             _ => "none",
         }
     }
