@@ -446,7 +446,7 @@ def test_a_mistake_in_the_rules_is_told_with_its_place(tmp_path):
         "\n".join(lines) + '\npermit (principal in Role::"auditr", action, resource);\n'
     )
     said = shujin("check", pack, code=1)
-    assert f"access.cedar:{number}:9" in said and "auditr" in said, said
+    assert f"access.cedar:{number}:22: unknown role `auditr`; did you mean `auditor`?" in said, said
     rules.write_text("\n".join(lines) + "\npermit (principal, action, resource\n")
     assert re.search(r"access\.cedar:\d+:\d+: ", shujin("check", pack, code=1))
     rules.unlink()

@@ -17,4 +17,4 @@ mod schema;
 
 pub use actions::{Action, On};
 pub use rules::{Asker, Rules, Subject, Thing, denial};
-pub(crate) use schema::schema;
+pub(crate) use schema::{CLASSES, PLATFORM, SHARING, schema};

@@ -12,10 +12,10 @@ use super::{Action, On};
 use crate::model::PERMISSIONS;
 
 /// The classes that a dataset can be of: the highest of its fields'.
-pub(super) const CLASSES: [&str; 4] = ["unclassified", "general", "important", "core"];
-pub(super) const SHARING: [&str; 3] = ["unconditional", "conditional", "not_shared"];
+pub(crate) const CLASSES: [&str; 4] = ["unclassified", "general", "important", "core"];
+pub(crate) const SHARING: [&str; 3] = ["unconditional", "conditional", "not_shared"];
 /// The one entity of type `Platform`.
-pub(super) const PLATFORM: &str = "city";
+pub(crate) const PLATFORM: &str = "city";
 
 const ENTITIES: &str = "
 entity User in [Role, Permission, Organisation] {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{EntityUid, Policy, PolicyId, ValidationMode, Validator};
+use cedar_policy::{EntityUid, Policy, PolicyId, ValidationError, ValidationMode, Validator};
 
-use super::Names;
-use crate::access;
+use super::{Names, known};
+use crate::access::{self, CLASSES, PLATFORM, SHARING};
 use crate::diagnostics::Diagnostic;
 use crate::load::{Draft, DraftRules};
+use crate::model::PERMISSIONS;
 use crate::source::SourceFile;
 
 /// Validates the rules against the schema that the pack's roles and organisations make. Where
@@ -20,15 +21,17 @@ pub(super) fn check(draft: &Draft, names: &Names<'_>) {
     let schema = access::schema(names.roles.iter().copied(), names.organisations.iter().copied());
     let result = Validator::new(schema).validate(rules.policies(), ValidationMode::Strict);
     for error in result.validation_errors() {
+        // Said below, in the words that every wrong name of a pack is told in.
+        if matches!(error, ValidationError::InvalidEnumEntity(_)) {
+            continue;
+        }
         names.fault(fault(file, error, error.policy_id(), rules.policies()));
     }
     for warning in result.validation_warnings() {
         names.fault(fault(file, warning, warning.policy_id(), rules.policies()));
     }
-    if !draft.unread.datasets {
-        for policy in rules.policies().policies() {
-            datasets(policy, file, names);
-        }
+    for rule in rules.policies().policies() {
+        named(rule, file, names);
     }
 }
 
@@ -63,13 +66,26 @@ fn found(file: &SourceFile, rule: &Policy) -> Option<usize> {
     file.text.find(&rule.to_string())
 }
 
-/// Datasets carry facts, so the schema cannot list them: their names are looked up here.
-fn datasets(rule: &Policy, file: &SourceFile, names: &Names<'_>) {
+/// Looks up what a rule names.
+fn named(rule: &Policy, file: &SourceFile, names: &Names<'_>) {
     let named: BTreeSet<EntityUid> = rule.entity_literals().into_iter().collect();
-    for uid in named.iter().filter(|uid| uid.type_name().basename() == "Dataset") {
-        let id: &str = uid.id().as_ref();
-        let own = found(file, rule).unwrap_or(0);
-        let written = file.text[own..].find(&format!("\"{id}\"")).map_or(own, |at| own + at);
-        names.dataset(id, || file.place(written));
+    for uid in &named {
+        let (kind, id): (_, &str) = (uid.type_name().basename(), uid.id().as_ref());
+        let place = || {
+            let own = found(file, rule).unwrap_or(0);
+            let written = file.text[own..].find(&uid.to_string());
+            file.place(written.map_or(own, |at| own + at))
+        };
+        match kind {
+            "Role" => names.role(id, place),
+            "Organisation" => names.organisation(id, place),
+            "Dataset" => names.dataset(id, place),
+            "Permission" => known("permission", id, PERMISSIONS, place, names),
+            "Class" => known("class", id, CLASSES, place, names),
+            "Sharing" => known("sharing attribute", id, SHARING, place, names),
+            "Platform" => known("platform", id, [PLATFORM], place, names),
+            // Actions are the validator's to know; users come and go.
+            _ => {}
+        }
     }
 }
