@@ -3,7 +3,8 @@
 import { flushPromises, mount } from '@vue/test-utils';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { router } from '@/app/router';
-import { me } from '@/app/session';
+import { get } from '@/api/client';
+import { me, signIn } from '@/app/session';
 import '@/app/words';
 import { i18n } from '@/i18n';
 import SignInPage from '@/pages/signin/SignInPage.vue';
@@ -92,6 +93,15 @@ describe('signing in', () => {
     expect(asked.at(-1)).toEqual({ user: 'lin', password: 'right', code: '123456' });
     expect(me.value?.user).toBe('lin');
     page.unmount();
+  });
+
+  it('ends when the server no longer knows the session', async () => {
+    await signIn('lin', 'right', '123456');
+    expect(me.value?.user).toBe('lin');
+    const lost = { code: 'unauthenticated', status: 401, title: '' };
+    vi.stubGlobal('fetch', () => Promise.resolve(reply(401, lost)));
+    await expect(get('/api/datasets')).rejects.toMatchObject({ status: 401 });
+    expect(me.value).toBeNull();
   });
 
   it('says how long to wait after too many attempts', async () => {
