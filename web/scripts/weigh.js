@@ -1,5 +1,6 @@
-// Adds up what a browser loads before the first screen is drawn: index.html, what it names, and
-// what those import statically; then what the home screen adds. Fails above the limit.
+// Adds up what a browser loads before any page is drawn: index.html, what it names, and what those
+// import statically. Pages, charts, the editor and the map come after, each when it is opened. Fails
+// above the limit.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';

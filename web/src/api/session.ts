@@ -26,7 +26,8 @@ export interface DemoLogin {
   user: string;
   password: string;
   title: Text | string;
-  role: string | { id: string; title: Text };
+  /** The role's id. */
+  role: string;
 }
 
 export interface SignIn {

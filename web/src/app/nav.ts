@@ -6,6 +6,9 @@ import { may } from './session';
 
 export const GROUPS: readonly NavGroup[] = ['work', 'data', 'system'];
 
+/** A page's path without what may follow it. */
+export const plainPath = (page: PageRoute): string => page.path.replace(/\/:\w+\?$/, '');
+
 export const navigation = computed(() =>
   GROUPS.map((group) => ({
     group,

@@ -52,8 +52,9 @@ router.beforeEach(async (to, from) => {
 router.afterEach((to, from) => {
   const title = text(to.meta.title);
   document.title = title ? `${title} · 蜀锦 Shujin` : '蜀锦 Shujin';
-  // A new page begins at its heading for who uses a keyboard or a screen reader.
-  if (from.name && from.path !== to.path) {
+  // A new page begins at its beginning for who uses a keyboard or a screen reader; another tab or
+  // another row of the same page leaves the focus where it is.
+  if (from.name && from.name !== to.name) {
     setTimeout(() => document.querySelector<HTMLElement>('#main')?.focus({ preventScroll: true }));
   }
 });
