@@ -1,26 +1,12 @@
 // From what the server says of the map to what MapLibre draws. Everything is our own: tiles from
 // `/tiles`, signs from `signs.ts`, letters from the reader's own fonts. Nothing here touches the page.
-import type {
-  DataDrivenPropertyValueSpecification as Value,
-  ExpressionSpecification as Expression,
-  LayerSpecification,
-  SourceSpecification,
-  StyleSpecification,
-} from 'maplibre-gl';
-import type { Feature, FeatureCollection, Geometry } from 'geojson';
+import type { LayerSpecification, SourceSpecification, StyleSpecification } from 'maplibre-gl';
 import type { LayerClass, MapLayer, MapView } from '@/api/map';
 import type { Language } from '@/i18n';
+import { type Overlay, overlaySources, overSigns, underSigns, unwritten } from './overlay';
 import { hueOf, type Palette } from './palette';
+import { type Expression, FONT, halo, type Value, zoomed } from './parts';
 import { isSign, nameOf, SHAPES, type Shape, type SignName } from './signs';
-
-export interface Overlay {
-  /** The area that one looks at. */
-  outline: Feature | null;
-  /** Those right below it. */
-  children: FeatureCollection | null;
-  /** The object that was chosen. */
-  chosen: Geometry | null;
-}
 
 export interface StyleState {
   view: MapView;
@@ -39,7 +25,6 @@ export interface StyleState {
   scale: number;
 }
 
-const FONT = ['system-ui', 'PingFang SC', 'Microsoft YaHei', 'Noto Sans CJK SC', 'sans-serif'];
 /** From here on points are signs; above that they are dots. */
 export const SIGNS_FROM_ZOOM = 12;
 const PICTURES_FROM_ZOOM = 13.5;
@@ -97,9 +82,6 @@ export function iconOf(layer: MapLayer, value: string | null): SignName {
   return name && isSign(name) ? name : 'dot';
 }
 
-const zoomed = (...stops: [number, unknown][]): Expression =>
-  ['interpolate', ['exponential', 1.4], ['zoom'], ...stops.flat()] as unknown as Expression;
-
 function titleOf(layer: MapLayer, language: Language): Expression | string {
   const { title_field: zh, title_field_en: en } = layer;
   const fields = (language === 'en' ? [en, zh] : [zh, en]).filter((name) => name != null);
@@ -148,12 +130,6 @@ export function className(layer: MapLayer, value: string, language: Language): s
   const title = layer.style.classes?.find((one) => one.value === value)?.title;
   return title ? title[language] || title.zh : value;
 }
-
-const halo = (palette: Palette, colour: string): Record<string, string | number> => ({
-  'text-color': colour,
-  'text-halo-color': palette.halo,
-  'text-halo-width': 1.6,
-});
 
 /** Streets: the first classes are the widest, and the first two have a colour of their own. */
 function streets(layer: MapLayer, { palette, scale }: StyleState): LayerSpecification[] {
@@ -239,8 +215,8 @@ function lines(layer: MapLayer, state: StyleState): LayerSpecification[] {
       layout: { 'line-cap': 'round', 'line-join': 'round' },
       paint: {
         'line-color': colour as Value<string>,
-        'line-width': zoomed([8, 1.2 * scale], [12, 2.4 * scale], [16, 5 * scale]),
-        'line-opacity': 0.85,
+        'line-width': zoomed([8, scale], [12, 1.8 * scale], [16, 4 * scale]),
+        'line-opacity': 0.6,
       },
     },
   ];
@@ -342,7 +318,8 @@ function points(layer: MapLayer, state: StyleState): LayerSpecification[] {
   ];
 }
 
-function labels(layer: MapLayer, { palette, scale, language }: StyleState): LayerSpecification[] {
+function labels(layer: MapLayer, state: StyleState): LayerSpecification[] {
+  const { palette, scale, language, overlay } = state;
   const ranked = (first: number, step: number, least: number): Value<number> =>
     byClass(layer, (_, rank) => Math.max(first - rank * step, least), least) as Value<number>;
   const street = layer.style.colour === 'street';
@@ -352,6 +329,7 @@ function labels(layer: MapLayer, { palette, scale, language }: StyleState): Laye
       type: 'symbol',
       source: sourceOf(layer),
       'source-layer': layer.id,
+      ...(street ? {} : { filter: unwritten(layer, overlay) }),
       layout: {
         'text-field': titleOf(layer, language) as Value<string>,
         'text-font': FONT,
@@ -380,114 +358,6 @@ function layersOf(layer: MapLayer, base: boolean, state: StyleState): LayerSpeci
   if (kind === 'line') return lines(layer, state);
   if (kind === 'label') return labels(layer, state);
   return base ? stops(layer, state) : points(layer, state);
-}
-
-// ——— what lies over the layers ———
-
-const EMPTY: FeatureCollection = { type: 'FeatureCollection', features: [] };
-const one = (geometry: Geometry | null): FeatureCollection =>
-  geometry
-    ? { type: 'FeatureCollection', features: [{ type: 'Feature', geometry, properties: {} }] }
-    : EMPTY;
-
-/** Everything but the area: the world with a hole. */
-function outside(area: Feature | null): Geometry | null {
-  const geometry = area?.geometry;
-  const world = [
-    [-180, -85],
-    [180, -85],
-    [180, 85],
-    [-180, 85],
-    [-180, -85],
-  ];
-  if (geometry?.type === 'Polygon') {
-    return { type: 'Polygon', coordinates: [world, ...geometry.coordinates.slice(0, 1)] };
-  }
-  if (geometry?.type !== 'MultiPolygon') return null;
-  const rings = geometry.coordinates.flatMap((polygon) => polygon.slice(0, 1));
-  return { type: 'Polygon', coordinates: [world, ...rings] };
-}
-
-function overlaySources({
-  outline,
-  children,
-  chosen,
-}: Overlay): Record<string, SourceSpecification> {
-  return {
-    'over/outside': { type: 'geojson', data: one(outside(outline)) },
-    'over/outline': { type: 'geojson', data: one(outline?.geometry ?? null) },
-    'over/children': { type: 'geojson', data: children ?? EMPTY },
-    'over/chosen': { type: 'geojson', data: one(chosen) },
-  };
-}
-
-/** How the areas below are drawn while one of them is pointed at. */
-export function hoverPaint(hovered: string | null, scale: number) {
-  const here: Expression = ['==', ['get', 'code'], hovered ?? ''];
-  const choice = (yes: number, no: number): Expression => ['case', here, yes, no];
-  return {
-    fill: { 'fill-opacity': choice(0.2, 0.03) },
-    line: { 'line-width': choice(3 * scale, 1.1 * scale), 'line-opacity': choice(1, 0.6) },
-  };
-}
-
-function underSigns({ palette, scale, hovered }: StyleState): LayerSpecification[] {
-  const children = { source: 'over/children' } as const;
-  const paint = hoverPaint(hovered, scale);
-  return [
-    {
-      id: 'over/outside',
-      type: 'fill',
-      source: 'over/outside',
-      paint: { 'fill-color': palette.land, 'fill-opacity': 0.55 },
-    },
-    {
-      id: 'over/children',
-      type: 'fill',
-      ...children,
-      paint: { 'fill-color': palette.inside, ...paint.fill },
-    },
-    {
-      id: 'over/children-line',
-      type: 'line',
-      ...children,
-      layout: { 'line-join': 'round' },
-      paint: { 'line-color': palette.inside, ...paint.line },
-    },
-    {
-      id: 'over/outline',
-      type: 'line',
-      source: 'over/outline',
-      layout: { 'line-join': 'round' },
-      paint: { 'line-color': palette.inside, 'line-width': 3.4 * scale },
-    },
-  ];
-}
-
-function overSigns({ palette, scale }: StyleState): LayerSpecification[] {
-  const source = { source: 'over/chosen' } as const;
-  return [
-    {
-      id: 'over/chosen-line',
-      type: 'line',
-      ...source,
-      filter: ['!=', ['geometry-type'], 'Point'],
-      paint: { 'line-color': palette.chosen, 'line-width': 3 * scale },
-    },
-    {
-      id: 'over/chosen-ring',
-      type: 'circle',
-      ...source,
-      filter: ['==', ['geometry-type'], 'Point'],
-      paint: {
-        'circle-radius': 17 * scale,
-        'circle-color': palette.chosen,
-        'circle-opacity': 0.14,
-        'circle-stroke-color': palette.chosen,
-        'circle-stroke-width': 3 * scale,
-      },
-    },
-  ];
 }
 
 function tiles(layer: MapLayer, { origin, at, view }: StyleState): SourceSpecification {

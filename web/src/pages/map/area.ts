@@ -5,7 +5,9 @@ import { area as askArea, areasBelow, topAreas, type Area, type AreaPlace } from
 import { outline, outlines, type MapLayer, type MapView } from '@/api/map';
 import { useLoad } from '@/app/load';
 import { area } from '@/app/scope';
+import { titleFrom } from '@/components/map/pick';
 import { kindOf } from '@/components/map/style';
+import { language } from '@/i18n';
 
 export interface Looked {
   /** Null: several areas stand at the top, and all of them are looked at. */
@@ -35,13 +37,11 @@ export function areaLayer(view: MapView | undefined): MapLayer | null {
 
 const PARENT = 'parent';
 
-/** With the code as `code`, whatever the dataset calls it. */
-function coded(layer: MapLayer, found: FeatureCollection): FeatureCollection {
-  const key = layer.key[0] ?? 'code';
-  const features = found.features.map((one) => {
-    return { ...one, properties: { ...one.properties, code: one.properties?.[key] ?? one.id } };
-  });
-  return { type: 'FeatureCollection', features };
+/** With its code as `code` and its name as `name`, whatever the dataset calls them. */
+function named(layer: MapLayer, of: Feature): Feature {
+  const own = of.properties ?? {};
+  const code: unknown = own[layer.key[0] ?? 'code'] ?? of.id;
+  return { ...of, properties: { ...own, code, name: titleFrom(layer, own, language.value) } };
 }
 
 export function useArea(view: Ref<MapView | undefined>) {
@@ -53,7 +53,7 @@ export function useArea(view: Ref<MapView | undefined>) {
 
   // Outlines make the map better, but it is one without them: a refusal here is no fault.
   watch(
-    [() => loaded.data.value, layer],
+    [() => loaded.data.value, layer, language],
     async ([looked, of]) => {
       running?.abort();
       const mine = new AbortController();
@@ -71,10 +71,18 @@ export function useArea(view: Ref<MapView | undefined>) {
         );
       await Promise.all([
         // The whole city needs no rim around it.
-        area.value ? put(shape, outline(of.dataset, code, mine.signal)) : null,
+        area.value
+          ? put(
+              shape,
+              outline(of.dataset, code, mine.signal).then((found) => named(of, found)),
+            )
+          : null,
         put(
           children,
-          outlines(of.dataset, PARENT, code, mine.signal).then((found) => coded(of, found)),
+          outlines(of.dataset, PARENT, code, mine.signal).then(({ features }) => ({
+            type: 'FeatureCollection' as const,
+            features: features.map((one) => named(of, one)),
+          })),
         ),
       ]);
     },
