@@ -8,7 +8,10 @@ import type { StyleState } from './style';
 export interface Overlay {
   /** The area that one looks at. */
   outline: Feature | null;
-  /** Those right below it; each has its `code`, and its `name` to be written. */
+  /**
+   * Those right below it. Each has its `code`, and its `name` to be written; it may have a `note`
+   * to be written under that, and a `shade` from 0 to 1.
+   */
   children: FeatureCollection | null;
   /** The object that was chosen. */
   chosen: Geometry | null;
@@ -88,12 +91,14 @@ export function overlaySources({
   };
 }
 
+const SHADE: Expression = ['*', 0.5, ['coalesce', ['get', 'shade'], 0]];
+
 /** How the areas below are drawn while one of them is pointed at. */
 export function hoverPaint(hovered: string | null, scale: number) {
   const here: Expression = ['==', ['get', 'code'], hovered ?? ''];
   const choice = (yes: number, no: number): Expression => ['case', here, yes, no];
   return {
-    fill: { 'fill-opacity': choice(0.2, 0.03) },
+    fill: { 'fill-opacity': ['+', choice(0.2, 0.03), SHADE] as Expression },
     line: { 'line-width': choice(3 * scale, 1.1 * scale), 'line-opacity': choice(1, 0.6) },
   };
 }
@@ -139,7 +144,11 @@ export function overSigns({ palette, scale }: StyleState): LayerSpecification[] 
       type: 'symbol',
       source: 'over/names',
       layout: {
-        'text-field': ['coalesce', ['get', 'name'], ''],
+        'text-field': [
+          'concat',
+          ['coalesce', ['get', 'name'], ''],
+          ['case', ['to-boolean', ['get', 'note']], ['concat', '\n', ['get', 'note']], ''],
+        ],
         'text-font': FONT,
         'text-size': 14 * scale,
         'text-max-width': 7,
