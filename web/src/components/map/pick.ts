@@ -4,7 +4,7 @@ import type { Geometry } from 'geojson';
 import type { MapLayer, MapView } from '@/api/map';
 import { joinKey } from '@/api/map';
 import type { Language } from '@/i18n';
-import { kindOf, ownerOf } from './style';
+import { isAreas, kindOf, ownerOf } from './style';
 
 export interface Picked {
   layer: MapLayer;
@@ -123,7 +123,7 @@ export function areaAt(
   now: { code: string | null; level: string | null },
   language: Language,
 ): PickedArea | null {
-  const layer = view.base.find((one) => one.geometry === 'polygon' && kindOf(one) === 'line');
+  const layer = view.base.find(isAreas);
   const ids = ['over/children', ...(layer ? [`${layer.id}/inside`] : [])];
   const known = ids.filter((id) => map.getLayer(id));
   const found = map.queryRenderedFeatures([at.x, at.y], { layers: known });

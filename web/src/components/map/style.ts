@@ -49,6 +49,16 @@ export function shapeOf(layer: MapLayer, all: readonly MapLayer[]): Shape {
 
 type Leaf = string | number;
 
+/** The levels of areas, the largest first; a pack may call them otherwise. */
+const LEVELS: readonly LayerClass[] = [
+  { value: 'city', title: { zh: '市', en: 'City' } },
+  { value: 'district', title: { zh: '区市县', en: 'District' } },
+  { value: 'street', title: { zh: '街道（镇）', en: 'Street or town' } },
+  { value: 'community', title: { zh: '社区（村）', en: 'Community or village' } },
+  { value: 'grid', title: { zh: '一般网格', en: 'Grid' } },
+  { value: 'micro_grid', title: { zh: '微网格', en: 'Micro grid' } },
+];
+
 /** Names have the classes of what they are the names of, where they list none of their own. */
 export function classesOf(layer: MapLayer, all: readonly MapLayer[]): LayerClass[] {
   const { class: field, classes } = layer.style;
@@ -56,7 +66,12 @@ export function classesOf(layer: MapLayer, all: readonly MapLayer[]): LayerClass
   const same = all.find((one) => {
     return one.dataset === layer.dataset && one.style.class === field && one.style.classes?.length;
   });
-  return same?.style.classes ?? [];
+  return same?.style.classes ?? (field === 'level' ? [...LEVELS] : []);
+}
+
+/** Whether a layer is the one of areas: outlines by level. */
+export function isAreas(layer: MapLayer): boolean {
+  return layer.geometry === 'polygon' && kindOf(layer) === 'line';
 }
 
 /** A value by the class of a feature. */

@@ -6,7 +6,7 @@ import { outline, outlines, type MapLayer, type MapView } from '@/api/map';
 import { useLoad } from '@/app/load';
 import { area } from '@/app/scope';
 import { titleFrom } from '@/components/map/pick';
-import { kindOf } from '@/components/map/style';
+import { classesOf, isAreas } from '@/components/map/style';
 import { language } from '@/i18n';
 
 export interface Looked {
@@ -32,7 +32,7 @@ async function look(code: string | null, signal: AbortSignal): Promise<Looked> {
 
 /** The layer of areas in the ground. */
 export function areaLayer(view: MapView | undefined): MapLayer | null {
-  return view?.base.find((one) => one.geometry === 'polygon' && kindOf(one) === 'line') ?? null;
+  return view?.base.find(isAreas) ?? null;
 }
 
 const PARENT = 'parent';
@@ -94,5 +94,6 @@ export function useArea(view: Ref<MapView | undefined>) {
 
 /** What a level is called, from the classes of the layer of areas. */
 export function levelTitle(layer: MapLayer | null, level: string): MapLayer['title'] | string {
-  return layer?.style.classes?.find((one) => one.value === level)?.title ?? level;
+  const classes = layer ? classesOf(layer, []) : [];
+  return classes.find((one) => one.value === level)?.title ?? level;
 }
