@@ -27,6 +27,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1200,
   },
+  // The map's worker is a module of its own, served from where all else is.
   worker: { format: 'es' },
   server: { proxy: { '/api': toCity, '/tiles': toCity, '/ogc': toCity } },
   test: { environment: 'happy-dom', include: ['tests/**/*.test.ts', 'src/**/*.test.ts'] },

@@ -28,7 +28,13 @@ export interface AreaList {
 
 export interface Found {
   places: { code: string; name: Text; level: string; bbox?: Box | null }[];
-  objects: { dataset: string; key: string; title: string; point?: [number, number] | null }[];
+  objects: {
+    dataset: string;
+    /** Null where the key is not seen: such an object has no page. */
+    key: string | null;
+    title: Text | string;
+    point?: [number, number] | null;
+  }[];
   datasets: { id: string; title: Text }[];
 }
 

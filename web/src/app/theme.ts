@@ -14,16 +14,27 @@ function show(to: Theme): void {
   document.documentElement.dataset.theme = to;
 }
 
+/** What a page wears instead of the reader's choice. */
+let worn: Theme | null = null;
+
 function kept(): Theme | null {
   const word = globalThis.localStorage?.getItem(KEPT_AS);
   return word === 'light' || word === 'dark' ? word : null;
 }
 
+function showUsual(): void {
+  show(worn ?? kept() ?? (system?.matches ? 'dark' : 'light'));
+}
+
 export function startTheme(): void {
-  show(kept() ?? (system?.matches ? 'dark' : 'light'));
-  system?.addEventListener('change', (event) => {
-    if (!kept()) show(event.matches ? 'dark' : 'light');
-  });
+  showUsual();
+  system?.addEventListener('change', showUsual);
+}
+
+/** A page that is always dark, or always light, while it is shown; null gives the choice back. */
+export function wear(to: Theme | null): void {
+  worn = to;
+  showUsual();
 }
 
 export function setTheme(to: Theme): void {

@@ -53,6 +53,23 @@ export function date(value: string | number | Date | null | undefined): string {
   return new Intl.DateTimeFormat(tag(), options).format(at);
 }
 
+/** The time of day, to the second. */
+export function clock(value: number | Date): string {
+  const parts = {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hourCycle: 'h23',
+  } as const;
+  return new Intl.DateTimeFormat(tag(), { ...parts, timeZone: zone.value }).format(value);
+}
+
+/** The day with its weekday. */
+export function longDate(value: number | Date): string {
+  const options = { dateStyle: 'full', timeZone: zone.value } as const;
+  return new Intl.DateTimeFormat(tag(), options).format(value);
+}
+
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['year', 31_536_000],
   ['month', 2_592_000],

@@ -40,6 +40,7 @@ const DASHES = ['solid', 'dashed', 'dotted', [8, 3, 2, 3], [2, 6], [12, 4]] as c
 const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond', 'pin', 'arrow'] as const;
 const POINTS_WITH_SYMBOLS_MAX = 40;
 const HOUR_MS = 3_600_000;
+const TEXT_PX = 12;
 const BARS_STANDING_MAX = 12;
 const LETTERS_STANDING_MAX = 56;
 
@@ -60,7 +61,7 @@ function timeLabel(text: string, span: number): string {
   return new Intl.DateTimeFormat(tag, { ...parts, timeZone: cityZone.value }).format(at);
 }
 
-function marks(spec: ChartSpec, words: Marks): object | undefined {
+function marks(spec: ChartSpec, words: Marks, size: number): object | undefined {
   const lines = [
     spec.target != null && { yAxis: spec.target, name: words.target, color: token('ok') },
     spec.floor != null && { yAxis: spec.floor, name: words.floor, color: token('bad') },
@@ -72,18 +73,28 @@ function marks(spec: ChartSpec, words: Marks): object | undefined {
     data: lines.map(({ yAxis, name, color }) => ({
       yAxis,
       lineStyle: { color, type: 'dashed', width: 1.5 },
-      label: { formatter: `${name} ${number(yAxis)}`, position: 'insideStartTop', color },
+      label: {
+        formatter: `${name} ${number(yAxis)}`,
+        position: 'insideStartTop',
+        color,
+        fontSize: size,
+      },
     })),
   };
 }
 
-function options(spec: ChartSpec, words: Marks): Record<string, unknown> {
+function options(
+  spec: ChartSpec,
+  words: Marks,
+  size: number,
+  height: number,
+): Record<string, unknown> {
   const ink = token('text');
   const soft = token('text-soft');
   const line = token('line');
   const colours = [1, 2, 3, 4, 5, 6].map((at) => token(`series-${at}`));
   // Named, not inherited: widths are measured apart from the page.
-  const textStyle = { color: ink, fontFamily: token('font'), fontSize: 12 };
+  const textStyle = { color: ink, fontFamily: token('font'), fontSize: size };
   const tooltip = {
     renderMode: 'richText',
     confine: true,
@@ -118,7 +129,8 @@ function options(spec: ChartSpec, words: Marks): Record<string, unknown> {
       color: soft,
       hideOverlap: true,
       fontFamily: token('font'),
-      width: 110,
+      fontSize: size,
+      width: Math.round(size * 9),
       overflow: 'truncate',
     },
     axisLine: { lineStyle: { color: line } },
@@ -128,9 +140,11 @@ function options(spec: ChartSpec, words: Marks): Record<string, unknown> {
   const value = {
     type: 'value',
     name: spec.unit,
-    nameTextStyle: { color: soft, align: 'left' },
-    axisLabel: { color: soft, formatter: (figure: number) => compact(figure) },
+    nameTextStyle: { color: soft, align: 'left', fontSize: size },
+    axisLabel: { color: soft, fontSize: size, formatter: (figure: number) => compact(figure) },
     splitLine: { lineStyle: { color: line } },
+    // As many lines as there is room for their figures.
+    ...(lying ? {} : { splitNumber: Math.min(5, Math.max(2, Math.floor(height / (size * 4)))) }),
   };
   return {
     ...common,
@@ -138,8 +152,8 @@ function options(spec: ChartSpec, words: Marks): Record<string, unknown> {
     legend: spec.series.length > 1 ? { top: 0, textStyle, type: 'plain' } : { show: false },
     grid: {
       left: 8,
-      right: 20,
-      top: spec.series.length > 1 ? 44 : 30,
+      right: lying ? Math.round(size * 3.5) : 20,
+      top: Math.round(spec.series.length > 1 ? size * 3.6 : size * 2.5),
       bottom: 4,
       containLabel: true,
     },
@@ -157,7 +171,7 @@ function options(spec: ChartSpec, words: Marks): Record<string, unknown> {
       connectNulls: false,
       lineStyle: { width: 2, type: DASHES[at % DASHES.length] },
       barMaxWidth: 34,
-      ...(at === 0 && !lying ? { markLine: marks(spec, words) } : {}),
+      ...(at === 0 && !lying ? { markLine: marks(spec, words, size) } : {}),
     })),
   };
 }
@@ -171,7 +185,12 @@ export interface Drawing {
 export function begin(element: HTMLElement): Drawing {
   const chart: EChartsType = init(element, null, { renderer: 'svg' });
   return {
-    show: (spec, words) => chart.setOption(options(spec, words), { notMerge: true }),
+    show: (spec, words) => {
+      // A wall asks for larger letters than a desk.
+      const asked = getComputedStyle(element).getPropertyValue('--chart-text');
+      const size = Number.parseFloat(asked) || TEXT_PX;
+      chart.setOption(options(spec, words, size, element.clientHeight), { notMerge: true });
+    },
     fit: () => chart.resize(),
     end: () => chart.dispose(),
   };
