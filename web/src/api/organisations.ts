@@ -30,3 +30,7 @@ export function useOrganisations(): (id: string) => string {
   asked ??= load();
   return (id) => text(known.value.get(id)) || id;
 }
+
+/** All organisations, for those who choose one. */
+export const organisations = (signal?: AbortSignal): Promise<List<Organisation>> =>
+  get('/api/organisations', { signal });

@@ -118,3 +118,8 @@ export function unitOf(column: { unit?: string | null; unit_title?: Text | null 
   if (column.unit && UNITS[column.unit]) return unit(column.unit);
   return text(column.unit_title) || unit(column.unit);
 }
+
+/** Several things in one line, parted as the language parts them. */
+export function listed(items: readonly string[]): string {
+  return items.join(language.value === 'zh' ? '、' : ', ');
+}
