@@ -4,7 +4,6 @@
 //! The framework's own loop has neither bound: whoever opens sockets and says nothing would in the
 //! end take every file handle of the process, and the other faces' with them.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
