@@ -41,7 +41,7 @@ pub use edit::{Edited, RowChange};
 pub use error::CityError;
 pub use events::{CityEvent, Events};
 pub use import::{ImportRequest, ImportSummary, Progress, QUARANTINED_ROWS_MAX, Quality};
-pub use objects::{EDIT, FieldOf, Link, Object, area_field, name_field};
+pub use objects::{FieldOf, Link, Object, area_field, name_field};
 pub use open::{City, OPERATOR, OpenOptions};
 pub use quarantine::{QUARANTINE, Rejected};
 pub use repair::{Cell, LISTED_ROWS_MAX};

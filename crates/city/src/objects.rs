@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 
 use catalog::Session;
-use catalog::knowledge::acts_for_owner;
 use catalog::sql::Access;
 use datafusion::common::ScalarValue;
 use futures::TryStreamExt;
+use pack::access::{Action, Thing};
 use pack::{Contract, Field, FieldType, Mask, Text};
 use registry::Registers;
 use serde_json::{Map, Value};
@@ -17,8 +17,6 @@ use serde_json::{Map, Value};
 use crate::geojson;
 use crate::{City, CityError, RowChange};
 
-/// The permission to edit registers.
-pub const EDIT: &str = "edit_register";
 /// Datasets that are tried for what an area code points at.
 const AREA_DATASETS_MAX: usize = 8;
 
@@ -202,17 +200,14 @@ impl City {
     /// Whether the principal edits this register at all.
     pub fn may_edit(&self, session: &Session, contract: &Contract) -> Result<(), CityError> {
         let principal = &session.principal;
+        let asker = self.catalog().asker(principal);
         if !Registers::keeps(contract) {
             let reason = format!("{} is no register that people edit", contract.id);
             return Err(CityError::Refused(reason));
         }
-        if !principal.may(EDIT) {
-            let reason = format!("{} lacks the permission `{EDIT}`", principal.user);
-            return Err(CityError::Refused(reason));
-        }
-        if !acts_for_owner(principal, contract) {
+        if !asker.may(Action::RegistersChange, Thing::Dataset(contract)) {
             let reason = format!(
-                "{} belongs to {}, for which {} does not act",
+                "{} is kept by {}: {} may not change it",
                 contract.id, contract.owner, principal.user
             );
             return Err(CityError::Refused(reason));

@@ -270,6 +270,8 @@ mod tests {
             id: id.to_owned(),
             title: Text::default(),
             permissions: permissions.iter().map(|p| (*p).to_owned()).collect(),
+            second_factor: false,
+            excludes: Default::default(),
             place: Place::default(),
         };
         let all = policies(&[role("reader", &["query"]), role("auditor", &["audit"])]);

@@ -190,7 +190,7 @@ fn files(settings: &Settings) -> anyhow::Result<PathBuf> {
 
 /// Loads a dataset into PostGIS as its users would: Web Mercator, a GiST index, in its order.
 fn load(server: &Server, subject: &Subject, files: &Path, dir: &Path) -> anyhow::Result<usize> {
-    let Subject { layer, dataset, key, class, zooms } = subject;
+    let Subject { layer, dataset, key, class, zooms, .. } = subject;
     let csv = dir.join(format!("{layer}.csv"));
     let file = files.join(format!("{dataset}.parquet"));
     let rows = crate::work::parquet_to_csv(&file, &csv, &[key, "name", class, "geometry"])?;

@@ -18,10 +18,10 @@ use server::http::routes::listed;
 use server::http::{Gate, Http, HttpOptions, openapi, router};
 use tower::ServiceExt;
 
-/// Everybody here works for the first dataset's owner; all may know of the second.
-const ORGANISATION: &str = "ecology_environment";
-const OWN: &str = "air.pm25";
-const OTHERS: &str = "people.census_2020";
+/// Two registers. Everybody here works for the owner of the first; all may know of the second.
+const ORGANISATION: &str = "planning_natural_resources";
+const OWN: &str = "place.facility";
+const OTHERS: &str = "place.park";
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// A city with a user and a token for each role.
@@ -101,9 +101,22 @@ impl Town {
 }
 
 fn filled(path: &str, dataset: Option<&str>) -> String {
-    path.replace("{id}", dataset.unwrap_or("00000000-0000-0000-0000-000000000000"))
-        .replace("{step}", "accept")
-        .replace("{name}", "n")
+    let filled = [
+        ("{id}", dataset.unwrap_or("00000000-0000-0000-0000-000000000000")),
+        ("{dataset}", dataset.unwrap_or(OTHERS)),
+        ("{key}", "k"),
+        ("{step}", "accept"),
+        ("{name}", "n"),
+        ("{layer}", "area"),
+        ("{z}", "8"),
+        ("{x}", "201"),
+        ("{y}", "105"),
+        ("{row}", "105"),
+        ("{column}", "201"),
+    ];
+    let path = filled.iter().fold(path.to_owned(), |path, (name, with)| path.replace(name, with));
+    assert!(!path.contains('{'), "{path}: say here what to ask with");
+    path
 }
 
 /// `reader, analyst; own: data_steward`.

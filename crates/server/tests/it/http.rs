@@ -229,7 +229,6 @@ async fn a_role_without_the_permission_is_refused() {
         ("reader", "POST", format!("/api/quarantine/{id}/dismiss"), why),
         ("steward", "GET", "/api/audit".to_owned(), json!({})),
         ("steward", "GET", "/api/audit/verify".to_owned(), json!({})),
-        ("steward", "GET", "/api/metrics".to_owned(), json!({})),
         ("admin", "GET", "/api/users".to_owned(), json!({})),
         (
             "admin",
