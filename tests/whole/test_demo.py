@@ -68,6 +68,8 @@ def test_its_sensors_tell_what_they_see_now(demo):
     assert ask(server, "steward", f"{unknown} WHERE d.id IS NULL") == "0"
     twice = "SELECT count(*) - count(DISTINCT device || observed_at::text) FROM sensing.reading"
     assert ask(server, "steward", twice) == "0"
+
+
 def test_its_sign_in_page_offers_a_login_for_each_role(demo):
     server, _ = demo
     browser = Browser(server)

@@ -10,8 +10,8 @@ use super::tests::{CITY, JINJIANG, PACK, filled, hour, token, user};
 use super::*;
 use crate::records::{second_factor, session, user as user_row};
 
-const PASSWORD: &str = "锦江春色来天地十字";
-const OTHER: &str = "玉垒浮云变古今十字";
+const PASSWORD: &str = "锦江春色来天地十个字";
+const OTHER: &str = "玉垒浮云变古今十个字";
 
 fn minutes(minutes: i64) -> DateTime<Utc> {
     hour(1) + TimeDelta::minutes(minutes)

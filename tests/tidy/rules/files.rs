@@ -103,13 +103,21 @@ pub fn foreign_text(tree: &Tree) -> Vec<String> {
         for (index, line) in text.lines().enumerate() {
             for (first, second) in FOREIGN {
                 let whole = format!("{first}{second}");
-                if line.contains(&whole) {
+                if names(line, &whole) {
                     complaints.push(format!("{path}:{}: holds `{whole}`: leave it out", index + 1));
                 }
             }
         }
     }
     complaints
+}
+
+/// Whether a line names the host or the folder; `@/pages` + a folder's name is nobody's home.
+fn names(line: &str, whole: &str) -> bool {
+    line.match_indices(whole).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !whole.starts_with('/') || before.is_none_or(|c| !c.is_alphanumeric() && c != '.')
+    })
 }
 
 #[cfg(test)]
@@ -147,5 +155,7 @@ mod tests {
         finds(foreign_text, &[("README.md", &host)], "README.md:1: holds");
         let path = format!("cd {}{}x", "/ho", "me/");
         finds(foreign_text, &[("scripts/a", &path)], "scripts/a:1: holds");
+        let module = format!("import '@/pages{}{}past'", "/ho", "me/");
+        accepts(foreign_text, &[("web/a.ts", &module)]);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cedar_policy::{EntityUid, Policy, PolicyId, ValidationError, ValidationMode, Validator};
 
 use super::{Names, known};
-use crate::access::{self, CLASSES, PLATFORM, SHARING};
+use crate::access::{self, Action, CLASSES, PLATFORM, SHARING};
 use crate::diagnostics::Diagnostic;
 use crate::load::{Draft, DraftRules};
 use crate::model::PERMISSIONS;
@@ -22,7 +22,8 @@ pub(super) fn check(draft: &Draft, names: &Names<'_>) {
     let result = Validator::new(schema).validate(rules.policies(), ValidationMode::Strict);
     for error in result.validation_errors() {
         // Said below, in the words that every wrong name of a pack is told in.
-        if matches!(error, ValidationError::InvalidEnumEntity(_)) {
+        use ValidationError::{InvalidEnumEntity, UnrecognizedActionId};
+        if matches!(error, InvalidEnumEntity(_) | UnrecognizedActionId(_)) {
             continue;
         }
         names.fault(fault(file, error, error.policy_id(), rules.policies()));
@@ -84,7 +85,8 @@ fn named(rule: &Policy, file: &SourceFile, names: &Names<'_>) {
             "Class" => known("class", id, CLASSES, place, names),
             "Sharing" => known("sharing attribute", id, SHARING, place, names),
             "Platform" => known("platform", id, [PLATFORM], place, names),
-            // Actions are the validator's to know; users come and go.
+            "Action" => known("action", id, Action::ALL.iter().map(|a| a.name()), place, names),
+            // Users come and go.
             _ => {}
         }
     }

@@ -188,11 +188,16 @@ async fn connection(
                 }
                 return;
             }
-            _ = look.tick(), if !stopping => {
+            _ = look.tick() => {
                 let now = line.at_rest();
-                stopping = now.is_some() && now == rested;
+                let resting = now.is_some() && now == rested;
                 rested = now;
-                if stopping {
+                if resting && stopping {
+                    // It was told, and does not answer.
+                    return;
+                }
+                if resting {
+                    stopping = true;
                     served.as_mut().graceful_shutdown();
                 }
             }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The table of all routes is in [`routes`]. Every one of them is open by name or asks the pack's
-//! access rules; below `/api` a stranger does not even learn what is not there.
+//! access rules; below `/api`, `/tiles` and `/ogc` a stranger does not even learn what is not there.
 
 mod access;
 mod areas;
