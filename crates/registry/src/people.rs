@@ -167,8 +167,7 @@ impl Registry {
         row.into_active_model().insert(&*txn).await?;
         let event = Event::new(by, "", "user.create", &info.name).detail(info.summary());
         self.audit.append(&txn, event).await?;
-        txn.commit().await?;
-        self.people_changed();
+        self.commit_people(txn).await?;
         Ok(info)
     }
 
@@ -233,8 +232,7 @@ impl Registry {
             let event = Event::new(by, "", &format!("user.{what}"), name).detail(info.summary());
             self.audit.append(&txn, event).await?;
         }
-        txn.commit().await?;
-        self.people_changed();
+        self.commit_people(txn).await?;
         info.second_factor = self.has_second_factor(name).await?;
         Ok(info)
     }

@@ -188,8 +188,7 @@ impl Registry {
         row.ended_us = Set(Some(micros(now)));
         row.update(&*txn).await?;
         self.audit.append(&txn, event.detail(json!({ "session": id }))).await?;
-        txn.commit().await?;
-        self.people_changed();
+        self.commit_people(txn).await?;
         Ok(())
     }
 

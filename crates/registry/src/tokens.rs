@@ -106,8 +106,7 @@ impl Registry {
         row.revoked_us = Set(Some(micros(now)));
         row.update(&*txn).await?;
         self.audit.append(&txn, event.detail(json!({ "token": id }))).await?;
-        txn.commit().await?;
-        self.people_changed();
+        self.commit_people(txn).await?;
         Ok(())
     }
 
