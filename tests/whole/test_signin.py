@@ -259,6 +259,8 @@ def test_a_second_factor(server):
 def test_a_role_asks_for_a_second_factor_and_a_lost_device_is_replaced(server):
     officer, admin = Browser(server), Browser(server)
     for name, browser in (("sun", officer), ("wu", admin)):
+        refused = server.psql(name, "-c", "SELECT 1", code=1)
+        assert "second factor" in refused, "no way round by the PostgreSQL wire"
         status, me = browser.sign_in(name)
         assert status == 200 and me["must_enrol"] and me["permissions"] == []
         status, problem = browser.send("GET", "/api/datasets")
