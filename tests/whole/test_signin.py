@@ -278,6 +278,8 @@ def test_a_role_asks_for_a_second_factor_and_a_lost_device_is_replaced(server):
     assert officer.send("PATCH", "/api/users/wu", {"second_factor": True})[0] == 400
     status, user = officer.send("PATCH", "/api/users/wu", {"second_factor": False})
     assert status == 200 and user["second_factor"] is False
+    assert admin.send("GET", "/api/session")[0] == 401, "whoever has the device may sit there"
+    assert admin.sign_in("wu")[0] == 200
     assert admin.send("GET", "/api/datasets")[0] == 403, "another device first"
 
 

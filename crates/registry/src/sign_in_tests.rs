@@ -228,7 +228,47 @@ async fn a_role_can_ask_for_a_second_factor() {
     let removed = registry.remove_second_factor("wu", &next, &PACK, minutes(1)).await;
     assert!(matches!(removed, Err(RegistryError::Duty(_))), "{removed:?}");
     registry.change_user("console", "wu", Change::NoSecondFactor, &PACK).await.unwrap();
-    assert!(seat(&cookie).await.must_enrol, "the device is lost: another is enrolled first");
+    for cookie in [&cookie, &by_provider] {
+        let open = registry.seat(cookie, &PACK, minutes(1)).await;
+        assert!(not_authentic(open), "whoever has the lost device may sit there");
+    }
+    let (_, cookie) = signed_in(&registry, "wu", minutes(0)).await;
+    assert!(seat(&cookie).await.must_enrol, "another is enrolled first");
+}
+
+#[tokio::test]
+async fn tokens_of_before_carry_no_right_that_asks_for_a_second_factor() {
+    for bed in beds().await {
+        let registry = filled(&bed).await;
+        with_password(&registry, "wu", &["reader"]).await;
+        let now = minutes(1);
+        let made = async || {
+            let made = registry.create_token("wu", token("wu", None, hour(9)), now).await;
+            made.unwrap().1
+        };
+        let good = async |text: &str| registry.bearer(text, &PACK, now).await.is_ok();
+        let roles = async |roles: &[&str]| {
+            let roles = Change::Roles(roles.iter().map(|&role| role.to_owned()).collect());
+            registry.change_user("console", "wu", roles, &PACK).await.unwrap();
+        };
+        let first = made().await;
+        assert!(good(&first).await, "{}", bed.name);
+        roles(&["analyst"]).await;
+        assert!(good(&first).await, "{}: this one asks for nothing", bed.name);
+        roles(&["analyst", "administrator"]).await;
+        assert!(!good(&first).await, "{}", bed.name);
+        let second = made().await;
+        roles(&["administrator"]).await;
+        assert!(good(&second).await, "{}: it was a holder's when it was made", bed.name);
+
+        let reset = Change::Password(Some(OTHER.to_owned()));
+        registry.change_user("console", "wu", reset, &PACK).await.unwrap();
+        assert!(!good(&second).await, "{}: another's password is no longer the owner's", bed.name);
+        let told = registry.audit.newest(20).await.unwrap();
+        let told: Vec<_> = told.iter().filter(|row| row.action == "token.revoke").collect();
+        assert_eq!(told.len(), 2, "{}", bed.name);
+        assert!(told.iter().all(|row| row.actor == "console"), "{}", bed.name);
+    }
 }
 
 #[tokio::test]

@@ -7,11 +7,13 @@ use catalog::audit::Event;
 use catalog::records::{micros, time};
 use chrono::{DateTime, TimeDelta, Utc};
 use pack::{PERMISSIONS, Pack};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
     QueryOrder, Set,
 };
 use serde_json::json;
+use store::records::WriteTxn;
 use uuid::Uuid;
 
 use crate::people::list;
@@ -107,6 +109,28 @@ impl Registry {
         row.update(&*txn).await?;
         self.audit.append(&txn, event.detail(json!({ "token": id }))).await?;
         self.commit_people(txn).await?;
+        Ok(())
+    }
+
+    /// Revokes all of a user's tokens, with what they rest on.
+    pub(crate) async fn revoke_tokens(
+        &self,
+        txn: &WriteTxn,
+        by: &str,
+        name: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), RegistryError> {
+        let revoked = token::Entity::update_many()
+            .col_expr(token::Column::RevokedUs, Expr::value(micros(now)))
+            .filter(token::Column::UserName.eq(name))
+            .filter(token::Column::RevokedUs.is_null())
+            .exec(&**txn)
+            .await?;
+        if revoked.rows_affected > 0 {
+            let event = Event::new(by, "", "token.revoke", name);
+            let event = event.detail(json!({ "tokens": revoked.rows_affected }));
+            self.audit.append(txn, event).await?;
+        }
         Ok(())
     }
 
