@@ -344,6 +344,8 @@ def test_a_districts_security_officer_keeps_to_the_district(server):
     assert status == 403 and "whole city" in problem["title"]
     assert qian.send("PATCH", "/api/users/lin", {"active": False})[0] == 403
     assert qian.send("GET", "/api/tokens?user=lin")[0] == 404
+    unknown = qian.send("GET", "/api/tokens?user=nobody-here")[1]["title"]
+    assert unknown == qian.send("GET", "/api/tokens?user=lin")[1]["title"], "not told apart"
 
 
 def test_tokens_are_made_by_their_owner_for_no_more_than_they_may(server):
@@ -373,6 +375,9 @@ def test_tokens_are_made_by_their_owner_for_no_more_than_they_may(server):
     more = by(made["token"], "POST", "/api/tokens", {"label": "more", "days": 30})
     assert more[0] == 403, "a token makes no tokens"
     assert by(made["token"], "POST", "/api/session/second-factor")[0] == 403
+    (session,) = [item["id"] for item in lin.send("GET", "/api/sessions")[1]["items"]]
+    for path in (f"/api/sessions/{session}", f"/api/tokens/{made['id']}"):
+        assert by(narrow["token"], "DELETE", path)[0] == 403, "it was made for less"
 
     he = Browser(server)
     he.sign_in("he")

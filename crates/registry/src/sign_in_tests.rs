@@ -333,6 +333,37 @@ async fn nobody_has_two_of_the_three_duties() {
     assert!(principal.roles.is_empty() && principal.permissions.is_empty());
 }
 
+/// With no areas listed a user works in all that the organisation answers for.
+#[tokio::test]
+async fn nobody_gives_an_area_by_listing_none() {
+    let bed = sqlite_bed().await;
+    let registry = filled(&bed).await;
+    for new in [
+        user("sun", "chengdu", &["security_officer"], &[JINJIANG]),
+        user("lin", "education", &["reader"], &[JINJIANG]),
+        user("zhao", "education", &["reader"], &[]),
+    ] {
+        registry.create_user("console", new, &PACK, hour(1)).await.unwrap();
+    }
+    let sun = registry.principal("sun", &PACK).await.unwrap();
+    let change = async |name: &str, change: Change| {
+        registry.change_user_as(&sun, name, vec![change], &PACK).await
+    };
+    let outside = |found: Result<UserInfo, RegistryError>| match found {
+        Err(RegistryError::Duty(reason)) => reason.contains(CITY),
+        other => panic!("{other:?}"),
+    };
+    let wide = user("gu", "education", &["reader"], &[]);
+    assert!(outside(registry.create_user_as(&sun, wide, &PACK, hour(1)).await));
+    assert!(outside(change("lin", Change::Areas(Vec::new())).await));
+    let away = Change::Organisation("civil_affairs".to_owned());
+    assert!(outside(change("lin", away).await), "which empties the areas");
+    // What somebody had before they keep.
+    change("zhao", Change::Roles(vec!["analyst".to_owned()])).await.unwrap();
+    let narrow = user("gu", "education", &["reader"], &[JINJIANG]);
+    registry.create_user_as(&sun, narrow, &PACK, hour(1)).await.unwrap();
+}
+
 /// A security officer of the whole city and one of a district, and whom they may not touch.
 #[tokio::test]
 async fn a_manager_keeps_to_what_is_theirs() {
@@ -345,6 +376,7 @@ async fn a_manager_keeps_to_what_is_theirs() {
         user("wu", "data", &["administrator"], &[]),
         user("lin", &district.id, &["reader"], &[]),
         user("zhao", "education", &["reader"], &[]),
+        user("ke", &district.id, &["auditor"], &[]),
     ] {
         registry.create_user("console", new, &PACK, hour(1)).await.unwrap();
     }
@@ -375,8 +407,13 @@ async fn a_manager_keeps_to_what_is_theirs() {
     registry.change_user_as(&sun, "wu", vec![Change::Active(false)], &PACK).await.unwrap();
     let new = user("zhou", "audit_office", &["auditor"], &[CITY]);
     registry.create_user_as(&sun, new, &PACK, hour(1)).await.unwrap();
-    assert!(registry.may_manage(&sun, "zhou").await.unwrap());
-    assert!(!registry.may_manage(&qian, "zhou").await.unwrap());
+    let may = async |manager: &Principal, name: &str| {
+        registry.may_manage(manager, name, &PACK).await.unwrap()
+    };
+    assert!(may(&sun, "zhou").await && may(&sun, "ke").await);
+    assert!(may(&qian, "lin").await);
+    assert!(!may(&qian, "zhou").await && !may(&qian, "ke").await, "outside; one of the duties");
+    assert!(!may(&qian, "nobody").await && !may(&sun, "nobody").await);
 
     // One change of two is refused, and the other is not made.
     let half = vec![Change::Active(false), roles(&["no such role"])];

@@ -1,6 +1,6 @@
 //! Users, for whoever manages them; and the roles and organisations that they can be given.
 //!
-//! What a manager may not do even so is the registry's to say: see docs/decisions/0009.
+//! What a manager may not do even so is the registry's to say: see docs/decisions/0010.
 
 use std::sync::Arc;
 
