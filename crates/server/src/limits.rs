@@ -47,6 +47,8 @@ pub const LOGIN_WINDOW_SECONDS: u64 = 900;
 pub const LOGIN_FAILURES_OF_NAME_MAX: u32 = 50;
 /// Guessers that are remembered at once.
 pub const LOGIN_GUESSERS_MAX: usize = 20_000;
+/// Of so many guessers the least guilty are forgotten together when all places are taken.
+pub const LOGIN_GUESSERS_FORGOTTEN: usize = LOGIN_GUESSERS_MAX / 16;
 
 /// HTTP connections at once.
 pub const HTTP_CONNECTIONS_MAX: usize = 1_000;
