@@ -360,7 +360,7 @@ def test_tokens_are_made_by_their_owner_for_no_more_than_they_may(server):
     unknown = {"label": "x", "days": 1, "scope": ["fly"]}
     assert lin.send("POST", "/api/tokens", unknown)[0] == 400
     listed = lin.send("GET", "/api/tokens")[1]["items"]
-    assert [item["label"] for item in listed] == ["a script", "catalogue"]
+    assert [item["label"] for item in listed] == ["catalogue", "a script"], "the newest first"
     assert all("token" not in item for item in listed)
 
     def by(token, method, path, body=None):
@@ -385,7 +385,7 @@ def test_tokens_are_made_by_their_owner_for_no_more_than_they_may(server):
     assert lin.send("DELETE", f"/api/tokens/{made['id']}")[0] == 204
     assert by(made["token"], "GET", "/api/session")[0] == 401
     revoked = [item["revoked_at"] for item in lin.send("GET", "/api/tokens")[1]["items"]]
-    assert revoked[0] and revoked[1] is None
+    assert revoked[0] is None and revoked[1]
 
 
 def test_behind_tls_the_cookie_is_secure(data, tmp_path):

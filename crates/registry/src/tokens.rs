@@ -1,5 +1,6 @@
 //! API tokens: what programs show in the place of a password.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use catalog::Principal;
@@ -9,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use pack::{PERMISSIONS, Pack};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, Set,
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set,
 };
 use serde_json::json;
 use store::records::WriteTxn;
@@ -25,6 +26,8 @@ const LABEL_CHARS_MAX: usize = 200;
 pub const TOKEN_DAYS_MAX: i64 = 2 * 366;
 /// Tokens of one user that are neither revoked nor expired.
 const TOKENS_OF_USER_MAX: u64 = 100;
+/// Revoked and expired tokens of one user that a list shows.
+const TOKENS_PAST_MAX: u64 = 100;
 
 /// A token about to be made.
 #[derive(Debug, Clone)]
@@ -139,13 +142,33 @@ impl Registry {
         row.ok_or(RegistryError::UnknownToken(id))?.try_into()
     }
 
-    pub async fn tokens(&self, user: &str) -> Result<Vec<TokenInfo>, RegistryError> {
-        let rows = token::Entity::find()
-            .filter(token::Column::UserName.eq(user))
-            .order_by_asc(token::Column::CreatedUs)
-            .all(self.records.read())
-            .await?;
+    /// A user's tokens, the newest first: all that are good, and the newest of those that were.
+    pub async fn tokens(
+        &self,
+        user: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<TokenInfo>, RegistryError> {
+        let (revoked, expires) = (token::Column::RevokedUs, token::Column::ExpiresUs);
+        let good = Condition::all().add(revoked.is_null()).add(expires.gt(micros(now)));
+        let mut rows = self.newest_tokens(user, good.clone(), TOKENS_OF_USER_MAX).await?;
+        rows.extend(self.newest_tokens(user, good.not(), TOKENS_PAST_MAX).await?);
+        rows.sort_by_key(|row| Reverse((row.created_us, row.id)));
         rows.into_iter().map(TokenInfo::try_from).collect()
+    }
+
+    async fn newest_tokens(
+        &self,
+        user: &str,
+        which: Condition,
+        limit: u64,
+    ) -> Result<Vec<token::Model>, RegistryError> {
+        let found = token::Entity::find()
+            .filter(token::Column::UserName.eq(user))
+            .filter(which)
+            .order_by_desc(token::Column::CreatedUs)
+            .limit(limit)
+            .all(self.records.read());
+        Ok(found.await?)
     }
 
     /// As [`Registry::principal_of_token`], remembered for a moment.

@@ -125,7 +125,7 @@ pub async fn tokens(
     Asked(asked): Asked<WhoseQuery>,
 ) -> Result<Json<TokenList>, Fault> {
     let user = whose(&http, &who, asked.user, Action::TokensManage).await?;
-    let items = http.city.registry().tokens(&user).await?;
+    let items = http.city.registry().tokens(&user, Utc::now()).await?;
     Ok(Json(TokenList { items: items.into_iter().map(Token::from).collect() }))
 }
 
