@@ -289,8 +289,7 @@ async fn a_token_stands_for_its_user_until_it_ends() {
         let wide = token("sensor.gateway", None, hour(100));
         let (wide, wide_text) = registry.create_token("li.lei", wide, hour(1)).await.unwrap();
         let narrow = token("sensor.gateway", Some(&["import", "administer"]), hour(50));
-        let (narrow, narrow_text) =
-            registry.create_token("li.lei", narrow, hour(2)).await.unwrap();
+        let (narrow, narrow_text) = registry.create_token("li.lei", narrow, hour(2)).await.unwrap();
         assert_ne!(wide_text, narrow_text);
 
         let all = registry.principal_of_token(&wide_text, &PACK, hour(2)).await.unwrap();

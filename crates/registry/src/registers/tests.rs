@@ -176,7 +176,7 @@ async fn memory_in_doubt_is_read_anew() {
     assert!(register.held.read().is_none());
     assert!(registers.version("place.facility") > before);
     assert_eq!(seen(&registers, None).await, pairs(&[("a", 1)]));
-    write::Doubt::about(&register).is_settled();
+    write::Doubt::about(&register).settle();
     assert!(register.held.read().is_some());
 }
 

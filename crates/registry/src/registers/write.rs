@@ -176,7 +176,7 @@ impl Writing {
             None => Ok(()),
         };
         match applied {
-            Ok(()) => doubt.is_settled(),
+            Ok(()) => doubt.settle(),
             // What was committed stands; memory is read anew from it.
             Err(cause) => {
                 tracing::error!(dataset, %cause, "a register is loaded again");
@@ -197,7 +197,7 @@ impl<'a> Doubt<'a> {
         Self(Some(register))
     }
 
-    pub(super) fn is_settled(mut self) {
+    pub(super) fn settle(mut self) {
         self.0 = None;
     }
 }
