@@ -83,6 +83,7 @@ def test_its_sign_in_page_offers_a_login_for_each_role(demo):
         assert status == 200 and not me["must_enrol"], me
         assert [held["id"] for held in me["roles"]] == [role]
         assert me["title"] == login["title"] and me["title"]["zh"] and me["areas"]
+    assert ask(server, "admin", "SELECT 1") == "1", "no role asks for a second factor here"
 
 
 def test_its_logins_go_into_no_real_city(tmp_path):

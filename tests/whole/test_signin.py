@@ -259,6 +259,8 @@ def test_a_second_factor(server):
 def test_a_role_asks_for_a_second_factor_and_a_lost_device_is_replaced(server):
     officer, admin = Browser(server), Browser(server)
     for name, browser in (("sun", officer), ("wu", admin)):
+        refused = server.psql(name, "-c", "SELECT 1", code=1)
+        assert "second factor" in refused, "no way round by the PostgreSQL wire"
         status, me = browser.sign_in(name)
         assert status == 200 and me["must_enrol"] and me["permissions"] == []
         status, problem = browser.send("GET", "/api/datasets")
@@ -276,6 +278,8 @@ def test_a_role_asks_for_a_second_factor_and_a_lost_device_is_replaced(server):
     assert officer.send("PATCH", "/api/users/wu", {"second_factor": True})[0] == 400
     status, user = officer.send("PATCH", "/api/users/wu", {"second_factor": False})
     assert status == 200 and user["second_factor"] is False
+    assert admin.send("GET", "/api/session")[0] == 401, "whoever has the device may sit there"
+    assert admin.sign_in("wu")[0] == 200
     assert admin.send("GET", "/api/datasets")[0] == 403, "another device first"
 
 
@@ -340,6 +344,8 @@ def test_a_districts_security_officer_keeps_to_the_district(server):
     assert status == 403 and "whole city" in problem["title"]
     assert qian.send("PATCH", "/api/users/lin", {"active": False})[0] == 403
     assert qian.send("GET", "/api/tokens?user=lin")[0] == 404
+    unknown = qian.send("GET", "/api/tokens?user=nobody-here")[1]["title"]
+    assert unknown == qian.send("GET", "/api/tokens?user=lin")[1]["title"], "not told apart"
 
 
 def test_tokens_are_made_by_their_owner_for_no_more_than_they_may(server):
@@ -354,7 +360,7 @@ def test_tokens_are_made_by_their_owner_for_no_more_than_they_may(server):
     unknown = {"label": "x", "days": 1, "scope": ["fly"]}
     assert lin.send("POST", "/api/tokens", unknown)[0] == 400
     listed = lin.send("GET", "/api/tokens")[1]["items"]
-    assert [item["label"] for item in listed] == ["a script", "catalogue"]
+    assert [item["label"] for item in listed] == ["catalogue", "a script"], "the newest first"
     assert all("token" not in item for item in listed)
 
     def by(token, method, path, body=None):
@@ -369,6 +375,9 @@ def test_tokens_are_made_by_their_owner_for_no_more_than_they_may(server):
     more = by(made["token"], "POST", "/api/tokens", {"label": "more", "days": 30})
     assert more[0] == 403, "a token makes no tokens"
     assert by(made["token"], "POST", "/api/session/second-factor")[0] == 403
+    (session,) = [item["id"] for item in lin.send("GET", "/api/sessions")[1]["items"]]
+    for path in (f"/api/sessions/{session}", f"/api/tokens/{made['id']}"):
+        assert by(narrow["token"], "DELETE", path)[0] == 403, "it was made for less"
 
     he = Browser(server)
     he.sign_in("he")
@@ -376,7 +385,7 @@ def test_tokens_are_made_by_their_owner_for_no_more_than_they_may(server):
     assert lin.send("DELETE", f"/api/tokens/{made['id']}")[0] == 204
     assert by(made["token"], "GET", "/api/session")[0] == 401
     revoked = [item["revoked_at"] for item in lin.send("GET", "/api/tokens")[1]["items"]]
-    assert revoked[0] and revoked[1] is None
+    assert revoked[0] is None and revoked[1]
 
 
 def test_behind_tls_the_cookie_is_secure(data, tmp_path):

@@ -5,9 +5,8 @@
 //!                                     │ tree
 //!  user, token, session ──────────────┴──► Principal { ancestors, subtree, area prefixes, permissions }
 //!    └ password, second factor: how one proves to be a user
-//!  edits, files ──► registers (versions) ──► place.facility and others that the pack defines
 //!
-//!  user, token, password ─────────────┴──► Principal { ancestors, subtree, area prefixes, permissions }
+//!  edits, files ──► registers (versions) ──► place.facility and others that the pack defines
 //! ```
 //!
 //! A [`catalog::Principal`] leaves here with its scopes resolved, so that the catalogue asks
@@ -41,7 +40,7 @@ use catalog::Principal;
 use catalog::audit::{Audit, AuditError};
 use chrono::{DateTime, Utc};
 use parking_lot::{Mutex, RwLock};
-use store::records::{Records, RecordsError};
+use store::records::{Records, RecordsError, WriteTxn};
 use uuid::Uuid;
 
 use kept::Kept;
@@ -136,7 +135,7 @@ pub struct Registry {
     vault: Option<Vault>,
     hashings: Hashings,
     /// Grows when anything about users, their tokens or sessions changes.
-    people_version: AtomicU64,
+    people_version: Arc<AtomicU64>,
     bearers: Kept<Principal>,
     seats: Kept<Seat>,
 }
@@ -153,7 +152,7 @@ impl Registry {
             tables: Mutex::default(),
             vault: None,
             hashings: Hashings::default(),
-            people_version: AtomicU64::new(1),
+            people_version: Arc::new(AtomicU64::new(1)),
             bearers: Kept::default(),
             seats: Kept::default(),
         })
@@ -170,9 +169,20 @@ impl Registry {
         self.vault.as_ref().ok_or_else(|| RegistryError::Sealed("anybody".to_owned()))
     }
 
-    /// Whoever was remembered is looked up again.
-    fn people_changed(&self) {
-        self.people_version.fetch_add(1, Ordering::AcqRel);
+    /// Commits a change of users, tokens or sessions; whoever was remembered is looked up again.
+    /// A task of its own: a caller that goes away in between must not leave somebody signed in
+    /// whom the records have put out.
+    async fn commit_people(&self, txn: WriteTxn) -> Result<(), RegistryError> {
+        let version = Arc::clone(&self.people_version);
+        let done = tokio::spawn(async move {
+            let committed = txn.commit().await;
+            // Also where it failed: a commit whose answer is lost may stand.
+            version.fetch_add(1, Ordering::AcqRel);
+            committed
+        });
+        // Nobody cancels this task, so a failed join is a panic of the work: pass it on.
+        let committed = done.await;
+        Ok(committed.unwrap_or_else(|join| std::panic::resume_unwind(join.into_panic()))?)
     }
 
     fn versions(&self) -> kept::Versions {

@@ -167,8 +167,7 @@ impl Registry {
         row.into_active_model().insert(&*txn).await?;
         let event = Event::new(by, "", "user.create", &info.name).detail(info.summary());
         self.audit.append(&txn, event).await?;
-        txn.commit().await?;
-        self.people_changed();
+        self.commit_people(txn).await?;
         Ok(info)
     }
 
@@ -215,11 +214,22 @@ impl Registry {
         let before = UserInfo::try_from(row.clone())?;
         let mut done = Vec::with_capacity(changes.len());
         for change in changes {
+            let now = Utc::now();
             match &change {
-                Change::Password(_) | Change::Active(false) => {
-                    self.end_sessions(&txn, name, None, Utc::now()).await?;
+                Change::Password(_) => {
+                    self.end_sessions(&txn, name, None, now).await?;
+                    self.revoke_tokens(&txn, by, name, now).await?;
                 }
-                Change::NoSecondFactor => self.drop_second_factor(&txn, by, name).await?,
+                Change::Active(false) => self.end_sessions(&txn, name, None, now).await?,
+                Change::NoSecondFactor => {
+                    self.drop_second_factor(&txn, by, name).await?;
+                    self.end_sessions(&txn, name, None, now).await?;
+                }
+                // Tokens carry what their owner may. Those of before were made with no second
+                // factor shown, and must not come to carry what is given for one.
+                Change::Roles(roles) if self.wants_second_factor(&gained(&before, roles), pack) => {
+                    self.revoke_tokens(&txn, by, name, now).await?;
+                }
                 _ => {}
             }
             done.push(apply(&mut row, change, &keys, &tree, pack)?);
@@ -233,8 +243,7 @@ impl Registry {
             let event = Event::new(by, "", &format!("user.{what}"), name).detail(info.summary());
             self.audit.append(&txn, event).await?;
         }
-        txn.commit().await?;
-        self.people_changed();
+        self.commit_people(txn).await?;
         info.second_factor = self.has_second_factor(name).await?;
         Ok(info)
     }
@@ -295,6 +304,11 @@ impl TryFrom<user::Model> for UserInfo {
 pub(crate) fn list(id: &str, json: &str) -> Result<Vec<String>, RegistryError> {
     serde_json::from_str(json)
         .map_err(|cause| RegistryError::Damaged { id: id.to_owned(), problem: cause.to_string() })
+}
+
+/// The roles that a user did not have before.
+fn gained(before: &UserInfo, roles: &[String]) -> Vec<String> {
+    roles.iter().filter(|role| !before.roles.contains(role)).cloned().collect()
 }
 
 /// Makes one change; says which it was.

@@ -127,8 +127,7 @@ impl Registry {
         row.update(&*txn).await?;
         self.end_sessions(&txn, name, session, now).await?;
         self.audit.append(&txn, Event::new(name, "", "user.password", name)).await?;
-        txn.commit().await?;
-        self.people_changed();
+        self.commit_people(txn).await?;
         Ok(())
     }
 

@@ -88,8 +88,7 @@ impl Registry {
         row.into_active_model().reset_all().update(&*txn).await?;
         let event = Event::new(name, "", "second_factor.confirm", name);
         self.audit.append(&txn, event).await?;
-        txn.commit().await?;
-        self.people_changed();
+        self.commit_people(txn).await?;
         Ok(())
     }
 
@@ -109,8 +108,7 @@ impl Registry {
         let row = row.filter(|row| row.confirmed_us.is_some());
         self.take(row.ok_or(RegistryError::NoSecondFactor)?, code, now)?;
         self.drop_second_factor(&txn, name, name).await?;
-        txn.commit().await?;
-        self.people_changed();
+        self.commit_people(txn).await?;
         Ok(())
     }
 

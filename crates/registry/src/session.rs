@@ -2,7 +2,7 @@
 //!
 //! The cookie is 256 random bits, of which only the hash is kept. A session ends by itself when it
 //! is not used for a while or has lasted a day's work, and at once when its user signs out, gets
-//! another password or is disabled.
+//! another password, loses the second factor or is disabled.
 
 use std::sync::Arc;
 
@@ -188,8 +188,7 @@ impl Registry {
         row.ended_us = Set(Some(micros(now)));
         row.update(&*txn).await?;
         self.audit.append(&txn, event.detail(json!({ "session": id }))).await?;
-        txn.commit().await?;
-        self.people_changed();
+        self.commit_people(txn).await?;
         Ok(())
     }
 

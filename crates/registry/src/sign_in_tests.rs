@@ -228,7 +228,47 @@ async fn a_role_can_ask_for_a_second_factor() {
     let removed = registry.remove_second_factor("wu", &next, &PACK, minutes(1)).await;
     assert!(matches!(removed, Err(RegistryError::Duty(_))), "{removed:?}");
     registry.change_user("console", "wu", Change::NoSecondFactor, &PACK).await.unwrap();
-    assert!(seat(&cookie).await.must_enrol, "the device is lost: another is enrolled first");
+    for cookie in [&cookie, &by_provider] {
+        let open = registry.seat(cookie, &PACK, minutes(1)).await;
+        assert!(not_authentic(open), "whoever has the lost device may sit there");
+    }
+    let (_, cookie) = signed_in(&registry, "wu", minutes(0)).await;
+    assert!(seat(&cookie).await.must_enrol, "another is enrolled first");
+}
+
+#[tokio::test]
+async fn tokens_of_before_carry_no_right_that_asks_for_a_second_factor() {
+    for bed in beds().await {
+        let registry = filled(&bed).await;
+        with_password(&registry, "wu", &["reader"]).await;
+        let now = minutes(1);
+        let made = async || {
+            let made = registry.create_token("wu", token("wu", None, hour(9)), now).await;
+            made.unwrap().1
+        };
+        let good = async |text: &str| registry.bearer(text, &PACK, now).await.is_ok();
+        let roles = async |roles: &[&str]| {
+            let roles = Change::Roles(roles.iter().map(|&role| role.to_owned()).collect());
+            registry.change_user("console", "wu", roles, &PACK).await.unwrap();
+        };
+        let first = made().await;
+        assert!(good(&first).await, "{}", bed.name);
+        roles(&["analyst"]).await;
+        assert!(good(&first).await, "{}: this one asks for nothing", bed.name);
+        roles(&["analyst", "administrator"]).await;
+        assert!(!good(&first).await, "{}", bed.name);
+        let second = made().await;
+        roles(&["administrator"]).await;
+        assert!(good(&second).await, "{}: it was a holder's when it was made", bed.name);
+
+        let reset = Change::Password(Some(OTHER.to_owned()));
+        registry.change_user("console", "wu", reset, &PACK).await.unwrap();
+        assert!(!good(&second).await, "{}: another's password is no longer the owner's", bed.name);
+        let told = registry.audit.newest(20).await.unwrap();
+        let told: Vec<_> = told.iter().filter(|row| row.action == "token.revoke").collect();
+        assert_eq!(told.len(), 2, "{}", bed.name);
+        assert!(told.iter().all(|row| row.actor == "console"), "{}", bed.name);
+    }
 }
 
 #[tokio::test]
@@ -293,6 +333,37 @@ async fn nobody_has_two_of_the_three_duties() {
     assert!(principal.roles.is_empty() && principal.permissions.is_empty());
 }
 
+/// With no areas listed a user works in all that the organisation answers for.
+#[tokio::test]
+async fn nobody_gives_an_area_by_listing_none() {
+    let bed = sqlite_bed().await;
+    let registry = filled(&bed).await;
+    for new in [
+        user("sun", "chengdu", &["security_officer"], &[JINJIANG]),
+        user("lin", "education", &["reader"], &[JINJIANG]),
+        user("zhao", "education", &["reader"], &[]),
+    ] {
+        registry.create_user("console", new, &PACK, hour(1)).await.unwrap();
+    }
+    let sun = registry.principal("sun", &PACK).await.unwrap();
+    let change = async |name: &str, change: Change| {
+        registry.change_user_as(&sun, name, vec![change], &PACK).await
+    };
+    let outside = |found: Result<UserInfo, RegistryError>| match found {
+        Err(RegistryError::Duty(reason)) => reason.contains(CITY),
+        other => panic!("{other:?}"),
+    };
+    let wide = user("gu", "education", &["reader"], &[]);
+    assert!(outside(registry.create_user_as(&sun, wide, &PACK, hour(1)).await));
+    assert!(outside(change("lin", Change::Areas(Vec::new())).await));
+    let away = Change::Organisation("civil_affairs".to_owned());
+    assert!(outside(change("lin", away).await), "which empties the areas");
+    // What somebody had before they keep.
+    change("zhao", Change::Roles(vec!["analyst".to_owned()])).await.unwrap();
+    let narrow = user("gu", "education", &["reader"], &[JINJIANG]);
+    registry.create_user_as(&sun, narrow, &PACK, hour(1)).await.unwrap();
+}
+
 /// A security officer of the whole city and one of a district, and whom they may not touch.
 #[tokio::test]
 async fn a_manager_keeps_to_what_is_theirs() {
@@ -305,6 +376,7 @@ async fn a_manager_keeps_to_what_is_theirs() {
         user("wu", "data", &["administrator"], &[]),
         user("lin", &district.id, &["reader"], &[]),
         user("zhao", "education", &["reader"], &[]),
+        user("ke", &district.id, &["auditor"], &[]),
     ] {
         registry.create_user("console", new, &PACK, hour(1)).await.unwrap();
     }
@@ -335,8 +407,13 @@ async fn a_manager_keeps_to_what_is_theirs() {
     registry.change_user_as(&sun, "wu", vec![Change::Active(false)], &PACK).await.unwrap();
     let new = user("zhou", "audit_office", &["auditor"], &[CITY]);
     registry.create_user_as(&sun, new, &PACK, hour(1)).await.unwrap();
-    assert!(registry.may_manage(&sun, "zhou").await.unwrap());
-    assert!(!registry.may_manage(&qian, "zhou").await.unwrap());
+    let may = async |manager: &Principal, name: &str| {
+        registry.may_manage(manager, name, &PACK).await.unwrap()
+    };
+    assert!(may(&sun, "zhou").await && may(&sun, "ke").await);
+    assert!(may(&qian, "lin").await);
+    assert!(!may(&qian, "zhou").await && !may(&qian, "ke").await, "outside; one of the duties");
+    assert!(!may(&qian, "nobody").await && !may(&sun, "nobody").await);
 
     // One change of two is refused, and the other is not made.
     let half = vec![Change::Active(false), roles(&["no such role"])];

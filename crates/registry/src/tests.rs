@@ -289,7 +289,7 @@ async fn a_token_stands_for_its_user_until_it_ends() {
         let wide = token("sensor.gateway", None, hour(100));
         let (wide, wide_text) = registry.create_token("li.lei", wide, hour(1)).await.unwrap();
         let narrow = token("sensor.gateway", Some(&["import", "administer"]), hour(50));
-        let (_, narrow_text) = registry.create_token("li.lei", narrow, hour(1)).await.unwrap();
+        let (narrow, narrow_text) = registry.create_token("li.lei", narrow, hour(2)).await.unwrap();
         assert_ne!(wide_text, narrow_text);
 
         let all = registry.principal_of_token(&wide_text, &PACK, hour(2)).await.unwrap();
@@ -304,8 +304,10 @@ async fn a_token_stands_for_its_user_until_it_ends() {
         registry.revoke_token("li.lei", wide.id, hour(4)).await.unwrap();
         let revoked = registry.principal_of_token(&wide_text, &PACK, hour(5)).await;
         assert!(matches!(revoked, Err(RegistryError::NotAuthentic)), "{}: revoked", bed.name);
-        let listed = registry.tokens("sensor.gateway").await.unwrap();
-        assert_eq!(listed[0].revoked_at, Some(hour(3)), "{}", bed.name);
+        let listed = registry.tokens("sensor.gateway", hour(3)).await.unwrap();
+        let told: Vec<_> = listed.iter().map(|info| (info.id, info.revoked_at)).collect();
+        let expected = [(narrow.id, None), (wide.id, Some(hour(3)))];
+        assert_eq!(told, expected, "{}: the newest first", bed.name);
 
         let mut forged = narrow_text.clone();
         forged.replace_range(forged.len() - 2.., "xx");
@@ -324,6 +326,28 @@ async fn a_token_stands_for_its_user_until_it_ends() {
         registry.change_user("console", "sensor.gateway", change, &PACK).await.unwrap();
         let disabled = registry.principal_of_token(&narrow_text, &PACK, hour(2)).await;
         assert!(matches!(disabled, Err(RegistryError::NotAuthentic)), "{}", bed.name);
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_tokens_has_an_end_and_all_that_are_good() {
+    for bed in beds().await {
+        let registry = filled(&bed).await;
+        let new = user("sensor.gateway", "education", &["reader"], &[]);
+        registry.create_user("console", new, &PACK, hour(0)).await.unwrap();
+        let make = async |made: i64, ends: i64| {
+            let new = token("sensor.gateway", None, hour(ends));
+            registry.create_token("console", new, hour(made)).await.unwrap().0.id
+        };
+        let lasting = make(1, 900).await;
+        let mut newest = lasting;
+        for made in 2..=112 {
+            newest = make(made, made + 1).await;
+        }
+        let listed = registry.tokens("sensor.gateway", hour(200)).await.unwrap();
+        assert_eq!(listed.len(), 101, "{}", bed.name);
+        assert_eq!(listed[0].id, newest, "{}", bed.name);
+        assert_eq!(listed[100].id, lasting, "{}: the oldest, and good still", bed.name);
     }
 }
 

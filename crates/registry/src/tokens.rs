@@ -1,5 +1,6 @@
 //! API tokens: what programs show in the place of a password.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use catalog::Principal;
@@ -7,11 +8,13 @@ use catalog::audit::Event;
 use catalog::records::{micros, time};
 use chrono::{DateTime, TimeDelta, Utc};
 use pack::{PERMISSIONS, Pack};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, Set,
+    ActiveModelTrait, ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set,
 };
 use serde_json::json;
+use store::records::WriteTxn;
 use uuid::Uuid;
 
 use crate::people::list;
@@ -23,6 +26,8 @@ const LABEL_CHARS_MAX: usize = 200;
 pub const TOKEN_DAYS_MAX: i64 = 2 * 366;
 /// Tokens of one user that are neither revoked nor expired.
 const TOKENS_OF_USER_MAX: u64 = 100;
+/// Revoked and expired tokens of one user that a list shows.
+const TOKENS_PAST_MAX: u64 = 100;
 
 /// A token about to be made.
 #[derive(Debug, Clone)]
@@ -106,8 +111,29 @@ impl Registry {
         row.revoked_us = Set(Some(micros(now)));
         row.update(&*txn).await?;
         self.audit.append(&txn, event.detail(json!({ "token": id }))).await?;
-        txn.commit().await?;
-        self.people_changed();
+        self.commit_people(txn).await?;
+        Ok(())
+    }
+
+    /// Revokes all of a user's tokens, with what they rest on.
+    pub(crate) async fn revoke_tokens(
+        &self,
+        txn: &WriteTxn,
+        by: &str,
+        name: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), RegistryError> {
+        let revoked = token::Entity::update_many()
+            .col_expr(token::Column::RevokedUs, Expr::value(micros(now)))
+            .filter(token::Column::UserName.eq(name))
+            .filter(token::Column::RevokedUs.is_null())
+            .exec(&**txn)
+            .await?;
+        if revoked.rows_affected > 0 {
+            let event = Event::new(by, "", "token.revoke", name);
+            let event = event.detail(json!({ "tokens": revoked.rows_affected }));
+            self.audit.append(txn, event).await?;
+        }
         Ok(())
     }
 
@@ -116,13 +142,33 @@ impl Registry {
         row.ok_or(RegistryError::UnknownToken(id))?.try_into()
     }
 
-    pub async fn tokens(&self, user: &str) -> Result<Vec<TokenInfo>, RegistryError> {
-        let rows = token::Entity::find()
-            .filter(token::Column::UserName.eq(user))
-            .order_by_asc(token::Column::CreatedUs)
-            .all(self.records.read())
-            .await?;
+    /// A user's tokens, the newest first: all that are good, and the newest of those that were.
+    pub async fn tokens(
+        &self,
+        user: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<TokenInfo>, RegistryError> {
+        let (revoked, expires) = (token::Column::RevokedUs, token::Column::ExpiresUs);
+        let good = Condition::all().add(revoked.is_null()).add(expires.gt(micros(now)));
+        let mut rows = self.newest_tokens(user, good.clone(), TOKENS_OF_USER_MAX).await?;
+        rows.extend(self.newest_tokens(user, good.not(), TOKENS_PAST_MAX).await?);
+        rows.sort_by_key(|row| Reverse((row.created_us, row.id)));
         rows.into_iter().map(TokenInfo::try_from).collect()
+    }
+
+    async fn newest_tokens(
+        &self,
+        user: &str,
+        which: Condition,
+        limit: u64,
+    ) -> Result<Vec<token::Model>, RegistryError> {
+        let found = token::Entity::find()
+            .filter(token::Column::UserName.eq(user))
+            .filter(which)
+            .order_by_desc(token::Column::CreatedUs)
+            .limit(limit)
+            .all(self.records.read());
+        Ok(found.await?)
     }
 
     /// As [`Registry::principal_of_token`], remembered for a moment.

@@ -73,8 +73,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Whom a bearer token stands for; `None` where it is unknown, expired or revoked.
     async fn authenticate_token(&self, token: &str) -> Result<Option<Arc<Principal>>, Fault>;
 
-    /// Whether a password alone is not enough for this user. Protocols that carry no more refuse.
-    async fn needs_second_factor(&self, _user: &str) -> Result<bool, Fault> {
+    /// Whether a password alone is not enough for this user: a second factor is enrolled, or a role
+    /// asks for one. Protocols that carry no more refuse. Of the logins of a demonstration, which
+    /// everybody knows, no role asks for one.
+    async fn needs_second_factor(&self, _user: &str, _demonstration: bool) -> Result<bool, Fault> {
         Ok(false)
     }
 

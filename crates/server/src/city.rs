@@ -53,8 +53,10 @@ impl Backend for City {
         known(self.registry().bearer(token, self.pack(), Utc::now()).await)
     }
 
-    async fn needs_second_factor(&self, user: &str) -> Result<bool, Fault> {
-        Ok(self.registry().has_second_factor(user).await?)
+    async fn needs_second_factor(&self, user: &str, demonstration: bool) -> Result<bool, Fault> {
+        let user = self.registry().user(user).await?;
+        let asked = !demonstration && self.registry().wants_second_factor(&user.roles, self.pack());
+        Ok(user.second_factor || asked)
     }
 
     async fn note_refused_login(&self, user: &str, address: IpAddr) {

@@ -105,14 +105,15 @@ impl Faces {
         };
         // Where a proxy in front ends TLS, what browsers see is https.
         doors.secure |= doors.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
-        let throttle = doors.throttle.clone();
+        let pg_doors =
+            pg::Doors { throttle: doors.throttle.clone(), demonstration: doors.demo.is_some() };
         let base_url = doors.public_url.clone().unwrap_or_else(|| format!("{scheme}://{http}"));
         let state = Http::with_doors(city.clone(), base_url, state, doors, ui);
         let state = state.map_err(FacesError::Http)?;
         let (stop, stopped) = watch::channel(false);
         let backend: Arc<dyn Backend> = city;
         let tasks = vec![
-            tokio::spawn(pg::serve(pg_listener, backend, pg_tls, throttle, stopped.clone())),
+            tokio::spawn(pg::serve(pg_listener, backend, pg_tls, pg_doors, stopped.clone())),
             tokio::spawn(http::serve(http_listener, state, http_tls, stopped)),
         ];
         Ok(Self { http, secure, pg, stop, tasks })

@@ -47,6 +47,8 @@ pub const LOGIN_WINDOW_SECONDS: u64 = 900;
 pub const LOGIN_FAILURES_OF_NAME_MAX: u32 = 50;
 /// Guessers that are remembered at once.
 pub const LOGIN_GUESSERS_MAX: usize = 20_000;
+/// Of so many guessers the least guilty are forgotten together when all places are taken.
+pub const LOGIN_GUESSERS_FORGOTTEN: usize = LOGIN_GUESSERS_MAX / 16;
 
 /// HTTP connections at once.
 pub const HTTP_CONNECTIONS_MAX: usize = 1_000;
@@ -86,10 +88,14 @@ pub const HTTP_ANSWER_BYTES_MAX: u64 = 2 << 30;
 pub const SIGN_IN_TEXT_BYTES_MAX: usize = 1_024;
 /// Sign-ins that are with their OpenID provider at once.
 pub const OIDC_PENDING_MAX: usize = 1_000;
+/// The same of one client's network; the oldest gives way.
+pub const OIDC_PENDING_OF_NETWORK_MAX: usize = 20;
 /// Time that one may take to sign in there.
 pub const OIDC_MINUTES_MAX: u64 = 10;
 /// Time that a provider may take to answer us.
 pub const OIDC_ANSWER_SECONDS_MAX: u64 = 10;
+/// How long a provider that did not answer is not asked again.
+pub const OIDC_FAILURE_SECONDS: u64 = 10;
 /// How long a provider's metadata and keys are believed.
 pub const OIDC_METADATA_MINUTES_MAX: u64 = 60;
 /// Refusals that go to the audit in one minute; more are counted in the log alone.

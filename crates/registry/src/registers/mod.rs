@@ -32,7 +32,7 @@ use pack::{Contract, DatasetKind};
 use parking_lot::{Mutex, RwLock};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use store::records::Records;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::records::register_row::{Column, Entity};
 use crate::{Registry, RegistryError};
@@ -48,11 +48,17 @@ pub const KEY_BYTES_MAX: usize = 500;
 /// What one register is in memory.
 #[derive(Debug, Default)]
 struct Register {
-    /// Writers and who loads go one at a time.
-    turn: AsyncMutex<()>,
+    /// Writers and who loads go one at a time. A write takes its turn along into its own task.
+    turn: Arc<AsyncMutex<()>>,
     held: RwLock<Option<Held>>,
     /// Grows with each change of the rows.
     version: AtomicU64,
+}
+
+impl Register {
+    async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.turn).lock_owned().await
+    }
 }
 
 /// The registers of one city.
@@ -143,10 +149,10 @@ impl Registers {
         if let Some(held) = register.held.read().as_ref() {
             return Ok(ask(held));
         }
-        let _turn = register.turn.lock().await;
+        let _turn = register.turn().await;
         self.ensure_held(&register, contract).await?;
         let held = register.held.read();
-        Ok(ask(held.as_ref().expect("it was loaded, and nobody unloads it")))
+        Ok(ask(held.as_ref().expect("it is loaded, and only who has the turn unloads it")))
     }
 
     /// Loads the newest versions; the caller has the turn.

@@ -138,6 +138,49 @@ async fn a_clock_that_goes_back_ends_no_version_before_it_began() {
 }
 
 #[tokio::test]
+async fn who_hangs_up_leaves_memory_as_the_records_are() {
+    let bed = sqlite_bed().await;
+    let registers = registers(&bed).await;
+    registers.create(contract(), &facilities(&[("a", 1)]), stamp(0, "new")).await.unwrap();
+    let mut version = 1;
+    for wait_ms in 0_u32..12 {
+        let row = facilities(&[("a", 100 + i64::from(wait_ms))]);
+        let change = registers.change(contract(), &row, version, stamp(1, "edit"));
+        let hang_up = tokio::time::sleep(std::time::Duration::from_millis(u64::from(wait_ms)));
+        tokio::select! {
+            changed = change => {
+                changed.unwrap();
+            }
+            () = hang_up => {}
+        }
+        // What was begun before the client went is through when the turn is free.
+        drop(registers.register("place.facility").turn().await);
+        let again = Registers::open(&bed.records, &Audit::open(&bed.records));
+        let held = registers.row(contract(), "a").await.unwrap();
+        assert_eq!(held, again.row(contract(), "a").await.unwrap(), "after {wait_ms} ms");
+        version = held.unwrap().0;
+    }
+    let last = facilities(&[("a", 7)]);
+    registers.change(contract(), &last, version, stamp(2, "whole")).await.unwrap();
+    assert_eq!(seen(&registers, None).await, pairs(&[("a", 7)]));
+}
+
+#[tokio::test]
+async fn memory_in_doubt_is_read_anew() {
+    let bed = sqlite_bed().await;
+    let registers = registers(&bed).await;
+    registers.create(contract(), &facilities(&[("a", 1)]), stamp(0, "new")).await.unwrap();
+    let before = registers.version("place.facility");
+    let register = registers.register("place.facility");
+    drop(write::Doubt::about(&register));
+    assert!(register.held.read().is_none());
+    assert!(registers.version("place.facility") > before);
+    assert_eq!(seen(&registers, None).await, pairs(&[("a", 1)]));
+    write::Doubt::about(&register).settle();
+    assert!(register.held.read().is_some());
+}
+
+#[tokio::test]
 async fn values_come_back_as_they_went_in() {
     let bed = sqlite_bed().await;
     let first = registers(&bed).await;

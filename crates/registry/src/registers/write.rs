@@ -1,17 +1,22 @@
 //! Writing a register: rows put and rows taken away, a version each, in one transaction.
+//!
+//! The transaction and what memory takes of it are one task of their own: a client that hangs up
+//! between the two would leave memory behind the records, and every later write would stumble.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow::array::RecordBatch;
-use catalog::audit::Event;
+use catalog::audit::{Audit, Event};
 use catalog::records::micros;
 use chrono::{DateTime, Utc};
 use pack::Contract;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
-use store::records::WriteTxn;
+use store::records::{Records, WriteTxn};
+use tokio::sync::OwnedMutexGuard;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::held::{Held, Put};
@@ -51,10 +56,10 @@ impl Registers {
     ) -> Result<(), RegistryError> {
         let keys = rows::key_of(contract, rows)?;
         let register = self.register(&contract.id);
-        let _turn = register.turn.lock().await;
-        self.write(&register, contract, Work { puts: keys, rows, removes: Vec::new() }, stamp)
-            .await
-            .map(|_| ())
+        let turn = register.turn().await;
+        self.ensure_held(&register, contract).await?;
+        let work = Work { puts: keys, rows, removes: Vec::new() };
+        self.write(register, turn, contract, work, stamp).await.map(|_| ())
     }
 
     /// Creates one row. One of the same key that is there already is a conflict.
@@ -66,13 +71,13 @@ impl Registers {
     ) -> Result<Written, RegistryError> {
         let key = only(rows::key_of(contract, row)?)?;
         let register = self.register(&contract.id);
-        let _turn = register.turn.lock().await;
+        let turn = register.turn().await;
         self.ensure_held(&register, contract).await?;
         if version_of(&register, &key).is_some() {
             return Err(RegistryError::RowExists { key });
         }
         let work = Work { puts: vec![key], rows: row, removes: Vec::new() };
-        self.write(&register, contract, work, stamp).await
+        self.write(register, turn, contract, work, stamp).await
     }
 
     /// Changes one row that stands at `version`.
@@ -85,11 +90,11 @@ impl Registers {
     ) -> Result<Written, RegistryError> {
         let key = only(rows::key_of(contract, row)?)?;
         let register = self.register(&contract.id);
-        let _turn = register.turn.lock().await;
+        let turn = register.turn().await;
         self.ensure_held(&register, contract).await?;
         still(&register, &key, version)?;
         let work = Work { puts: vec![key], rows: row, removes: Vec::new() };
-        self.write(&register, contract, work, stamp).await
+        self.write(register, turn, contract, work, stamp).await
     }
 
     /// Takes away one row that stands at `version`; its history stays.
@@ -101,46 +106,108 @@ impl Registers {
         stamp: Stamp,
     ) -> Result<Written, RegistryError> {
         let register = self.register(&contract.id);
-        let _turn = register.turn.lock().await;
+        let turn = register.turn().await;
         self.ensure_held(&register, contract).await?;
         still(&register, key, version)?;
         let none = RecordBatch::new_empty(contract.arrow_schema());
         let work = Work { puts: Vec::new(), rows: &none, removes: vec![key.to_owned()] };
-        self.write(&register, contract, work, stamp).await
+        self.write(register, turn, contract, work, stamp).await
     }
 
-    /// One transaction, then memory. The caller has the turn.
+    /// One transaction, then memory, to the end of both whoever hangs up meanwhile. The caller has
+    /// loaded the register in this turn.
     async fn write(
         &self,
-        register: &Register,
+        register: Arc<Register>,
+        turn: OwnedMutexGuard<()>,
         contract: &Contract,
         work: Work<'_>,
         stamp: Stamp,
     ) -> Result<Written, RegistryError> {
-        self.ensure_held(register, contract).await?;
         let data = rows::written(contract, work.rows)?;
         let plan = {
             let held = register.held.read();
-            Plan::of(held.as_ref().expect("loaded above"), contract, &work, data, &stamp)?
+            let held = held.as_ref().expect("it is loaded, and only who has the turn unloads it");
+            Plan::of(held, contract, &work, data, &stamp)?
         };
-        let txn = self.records.write().await?;
-        plan.run(&txn, &contract.id).await?;
-        if let Some(event) = stamp.event {
-            self.audit.append(&txn, event).await?;
+        let writing = Writing {
+            records: self.records.clone(),
+            audit: self.audit.clone(),
+            register,
+            turn,
+            dataset: contract.id.clone(),
+            plan,
+            rows: work.rows.clone(),
+            event: stamp.event,
+        };
+        let done = tokio::spawn(writing.run().in_current_span()).await;
+        // Nobody cancels this task, so a failed join is a panic of the work: pass it on.
+        done.unwrap_or_else(|join| std::panic::resume_unwind(join.into_panic()))
+    }
+}
+
+/// A write with all that it needs, so that it can go on by itself.
+struct Writing {
+    records: Records,
+    audit: Audit,
+    register: Arc<Register>,
+    /// Held until memory has what the records have.
+    turn: OwnedMutexGuard<()>,
+    dataset: String,
+    plan: Plan,
+    rows: RecordBatch,
+    event: Option<Event>,
+}
+
+impl Writing {
+    async fn run(self) -> Result<Written, RegistryError> {
+        let Self { records, audit, register, turn, dataset, plan, rows, event } = self;
+        let txn = records.write().await?;
+        plan.run(&txn, &dataset).await?;
+        if let Some(event) = event {
+            audit.append(&txn, event).await?;
         }
+        // A commit whose answer is lost may stand: until memory has it, memory is in doubt.
+        let doubt = Doubt::about(&register);
         txn.commit().await?;
         let written = plan.first();
         let applied = match register.held.write().as_mut() {
-            Some(held) => held.apply(plan.puts, work.rows, plan.removes, plan.at_us),
+            Some(held) => held.apply(plan.puts, &rows, plan.removes, plan.at_us),
             None => Ok(()),
         };
-        if let Err(cause) = applied {
+        match applied {
+            Ok(()) => doubt.settle(),
             // What was committed stands; memory is read anew from it.
-            tracing::error!(dataset = contract.id, %cause, "a register is loaded again");
-            *register.held.write() = None;
+            Err(cause) => {
+                tracing::error!(dataset, %cause, "a register is loaded again");
+                drop(doubt);
+            }
         }
         register.version.fetch_add(1, Ordering::AcqRel);
+        drop(turn);
         Ok(written)
+    }
+}
+
+/// Whether memory still is what the records are. Dropped unsettled, it has memory read anew.
+pub(super) struct Doubt<'a>(Option<&'a Register>);
+
+impl<'a> Doubt<'a> {
+    pub(super) fn about(register: &'a Register) -> Self {
+        Self(Some(register))
+    }
+
+    pub(super) fn settle(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if let Some(register) = self.0 {
+            *register.held.write() = None;
+            register.version.fetch_add(1, Ordering::AcqRel);
+        }
     }
 }
 

@@ -125,7 +125,7 @@ pub async fn tokens(
     Asked(asked): Asked<WhoseQuery>,
 ) -> Result<Json<TokenList>, Fault> {
     let user = whose(&http, &who, asked.user, Action::TokensManage).await?;
-    let items = http.city.registry().tokens(&user).await?;
+    let items = http.city.registry().tokens(&user, Utc::now()).await?;
     Ok(Json(TokenList { items: items.into_iter().map(Token::from).collect() }))
 }
 
@@ -171,8 +171,10 @@ pub async fn revoke_token(
     let registry = http.city.registry();
     // Another's token is not told from none.
     let unknown = || Fault::new(Code::NotFound, format!("there is no token {id}"));
+    whole(&http, &who).await?;
     let token = registry.token(id).await?;
-    reach(&http, &who, &token.user).await?.then_some(()).ok_or_else(unknown)?;
+    let within = reach(&http, &who, &token.user, Action::TokensManage).await?;
+    within.then_some(()).ok_or_else(unknown)?;
     registry.revoke_token(&who.0.user, id, Utc::now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -219,8 +221,10 @@ pub async fn end_session(
 ) -> Result<StatusCode, Fault> {
     let registry = http.city.registry();
     let unknown = || Fault::new(Code::NotFound, format!("there is no session {id}"));
+    whole(&http, &who).await?;
     let session = registry.session(id).await?;
-    reach(&http, &who, &session.user).await?.then_some(()).ok_or_else(unknown)?;
+    let within = reach(&http, &who, &session.user, Action::SessionsManage).await?;
+    within.then_some(()).ok_or_else(unknown)?;
     registry.end_session(&who.0.user, id, Utc::now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -236,16 +240,31 @@ async fn whose(
         return Ok(who.0.user.clone());
     };
     ask(http, who, action, Thing::Platform)?;
-    match reach(http, who, &user).await? {
+    match reach(http, who, &user, action).await? {
         true => Ok(user),
         false => Err(Fault::new(Code::NotFound, "there is no such user in your organisation")),
     }
 }
 
-/// Whether a user's credentials are one's own, or within what one manages.
-async fn reach(http: &Http, who: &Who, user: &str) -> Result<bool, Fault> {
+/// Whether a user's credentials are one's own, or the rules let one manage those of others and the
+/// user is within what one manages.
+async fn reach(http: &Http, who: &Who, user: &str, action: Action) -> Result<bool, Fault> {
     if who.0.user == user {
         return Ok(true);
     }
-    Ok(who.0.may("manage_users") && http.city.registry().may_manage(&who.0, user).await?)
+    if ask(http, who, action, Thing::Platform).is_err() {
+        return Ok(false);
+    }
+    Ok(http.city.registry().may_manage(&who.0, user, http.city.pack()).await?)
+}
+
+/// Refuses a token that was given for less than its owner may: what leaked from a dashboard must
+/// not put its owner out.
+async fn whole(http: &Http, who: &Who) -> Result<(), Fault> {
+    let owner = http.city.registry().principal(&who.0.user, http.city.pack()).await?;
+    if who.0.permissions.is_superset(&owner.permissions) {
+        return Ok(());
+    }
+    let fault = Fault::new(Code::Refused, "this token was made for less than ending credentials");
+    Err(fault.hint("sign in, or use a token that has all of your rights"))
 }

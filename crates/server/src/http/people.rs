@@ -1,6 +1,6 @@
 //! Users, for whoever manages them; and the roles and organisations that they can be given.
 //!
-//! What a manager may not do even so is the registry's to say: see docs/decisions/0009.
+//! What a manager may not do even so is the registry's to say: see docs/decisions/0010.
 
 use std::sync::Arc;
 
@@ -96,13 +96,14 @@ pub struct UserMade {
 pub struct UserChanged {
     /// Empties the areas, unless they are given too.
     pub organisation: Option<String>,
+    /// One that asks for a second factor revokes the user's tokens.
     pub roles: Option<Vec<String>>,
     pub areas: Option<Vec<String>>,
-    /// Ends the user's sessions.
+    /// Ends the user's sessions and revokes their tokens.
     pub password: Option<String>,
     /// False: the user is out at once.
     pub active: Option<bool>,
-    /// False: the device is lost, and another will be enrolled.
+    /// False: the device is lost, and another will be enrolled. Ends the user's sessions.
     pub second_factor: Option<bool>,
 }
 

@@ -4,7 +4,7 @@
 //! map that draws itself is not held up, and then so many a second.
 
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::fault::{Code, Fault};
 use crate::limits::{
     RATE_BURST_SECONDS, RATE_KEYS_MAX, RATE_OF_ADDRESS_PER_SECOND, RATE_OF_PRINCIPAL_PER_SECOND,
 };
+use crate::throttle::network;
 
 /// Between two looks at how many are remembered.
 const LOOK_EVERY_REQUESTS: u64 = 1_024;
@@ -93,16 +94,6 @@ fn too_many(wait: Duration) -> Fault {
     let mut fault = Fault::new(Code::TooManyRequests, "too many requests: wait a moment");
     fault.retry_after_s = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
     fault
-}
-
-/// One household or office of IPv6 has 2⁶⁴ addresses: they count as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
-        }
-        address => address,
-    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ use super::watch::Client;
 use crate::fault::{Code, Fault};
 use crate::limits::{LOGIN_FAILURE_MS, SIGN_IN_TEXT_BYTES_MAX};
 
+const WRONG_CODE: &str = "the code is wrong or was used before";
+
 /// What a sign-in page needs to know.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignInPage {
@@ -264,21 +266,9 @@ pub async fn password(
     seated: Seated,
     Input(given): Input<NewPassword>,
 ) -> Result<StatusCode, Fault> {
-    let (user, throttle) = (&who.0.user, &http.doors.throttle);
-    if let Some(wait) = throttle.wait(address, user, Instant::now()) {
-        return Err(throttled(wait));
-    }
-    let session = Some(seated.seat.id);
-    let changed =
-        http.city.registry().change_password(user, &given.old, &given.new, session, Utc::now());
-    match changed.await {
-        Err(RegistryError::NotAuthentic) => {
-            throttle.failed(address, user, Instant::now());
-            tokio::time::sleep(Duration::from_millis(LOGIN_FAILURE_MS)).await;
-            Err(Fault::new(Code::Invalid, "the old password is wrong"))
-        }
-        changed => Ok(changed.map(|()| StatusCode::NO_CONTENT)?),
-    }
+    let (registry, user, session) = (http.city.registry(), &who.0.user, Some(seated.seat.id));
+    let changed = registry.change_password(user, &given.old, &given.new, session, Utc::now());
+    http.tried(address, user, changed, "the old password is wrong").await
 }
 
 /// Makes a secret for a device of mine. It counts once a code of it has been shown.
@@ -310,7 +300,7 @@ pub async fn confirm(
     Input(given): Input<CodeShown>,
 ) -> Result<StatusCode, Fault> {
     let shown = http.city.registry().confirm_second_factor(&who.0.user, &given.code, Utc::now());
-    http.code_taken(address, &who.0.user, shown).await
+    http.tried(address, &who.0.user, shown, WRONG_CODE).await
 }
 
 /// Removes my second factor, where no role of mine asks for one.
@@ -328,7 +318,7 @@ pub async fn remove(
 ) -> Result<StatusCode, Fault> {
     let (registry, pack) = (http.city.registry(), http.city.pack());
     let shown = registry.remove_second_factor(&who.0.user, &given.code, pack, Utc::now());
-    http.code_taken(address, &who.0.user, shown).await
+    http.tried(address, &who.0.user, shown, WRONG_CODE).await
 }
 
 impl Http {
@@ -382,25 +372,27 @@ impl Http {
         })
     }
 
-    /// Counts wrong codes together with wrong passwords: there are only a million codes.
-    async fn code_taken(
+    /// Tries a password or a code and does at once what it is for. Wrong codes count together with
+    /// wrong passwords: there are only a million codes. Counted before it is tried, as what is done
+    /// cannot be taken back when many were tried together.
+    async fn tried(
         &self,
         address: std::net::IpAddr,
         user: &str,
-        shown: impl Future<Output = Result<(), RegistryError>>,
+        trial: impl Future<Output = Result<(), RegistryError>>,
+        wrong: &str,
     ) -> Result<StatusCode, Fault> {
         let throttle = &self.doors.throttle;
-        if let Some(wait) = throttle.wait(address, user, Instant::now()) {
-            return Err(throttled(wait));
-        }
-        match shown.await {
-            Ok(()) => Ok(StatusCode::NO_CONTENT),
-            Err(RegistryError::SecondFactor) => {
-                throttle.failed(address, user, Instant::now());
+        throttle.begin(address, user, Instant::now()).map_err(throttled)?;
+        match trial.await {
+            Err(RegistryError::NotAuthentic | RegistryError::SecondFactor) => {
                 tokio::time::sleep(Duration::from_millis(LOGIN_FAILURE_MS)).await;
-                Err(Fault::new(Code::Invalid, "the code is wrong or was used before"))
+                Err(Fault::new(Code::Invalid, wrong))
             }
-            Err(error) => Err(error.into()),
+            done => {
+                throttle.forgive(address, user);
+                Ok(done.map(|()| StatusCode::NO_CONTENT)?)
+            }
         }
     }
 }

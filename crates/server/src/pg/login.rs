@@ -227,7 +227,8 @@ where
     if principal.is_none() {
         return Err(denied(shared, client.socket_addr().ip(), user).await);
     }
-    if shared.backend.needs_second_factor(user).await.map_err(|fault| closing(&fault))? {
+    let needs = shared.backend.needs_second_factor(user, shared.demonstration);
+    if needs.await.map_err(|fault| closing(&fault))? {
         // Told to nobody but who has just proved the password.
         return Err(fatal(
             "28000",
@@ -255,7 +256,8 @@ where
     let ready = ReadyForQuery::new(TransactionStatus::Idle);
     client.send(PgWireBackendMessage::ReadyForQuery(ready)).await?;
     client.set_state(PgWireConnectionState::ReadyForQuery);
-    let session = Arc::new(PgSession::new(shared.backend.clone(), user, settings));
+    let backend = shared.backend.clone();
+    let session = Arc::new(PgSession::new(backend, user, shared.demonstration, settings));
     Ok(LoggedIn { session, cancel, _place: place })
 }
 

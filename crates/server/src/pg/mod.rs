@@ -61,6 +61,15 @@ pub const ALPN: &[u8] = b"postgresql";
 /// Wait after a failed `accept`, so that running out of file handles does not spin.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// What logging in is set up with, beside TLS.
+#[derive(Debug, Clone, Default)]
+pub struct Doors {
+    /// Failures, counted together with those of the other faces.
+    pub throttle: Arc<Throttle>,
+    /// Everybody knows the passwords: no role asks for a second factor.
+    pub demonstration: bool,
+}
+
 /// What the connections of one listener share.
 pub(crate) struct Shared {
     backend: Arc<dyn Backend>,
@@ -68,6 +77,7 @@ pub(crate) struct Shared {
     desk: Arc<CancelDesk>,
     keys: RandomPidSecretKeyGenerator,
     throttle: Arc<Throttle>,
+    demonstration: bool,
 }
 
 /// Serves until `stop` turns true; then open statements get a moment to end.
@@ -75,7 +85,7 @@ pub async fn serve(
     listener: TcpListener,
     backend: Arc<dyn Backend>,
     tls: Tls,
-    throttle: Arc<Throttle>,
+    doors: Doors,
     mut stop: watch::Receiver<bool>,
 ) {
     let shared = Arc::new(Shared {
@@ -83,7 +93,8 @@ pub async fn serve(
         tls,
         desk: Arc::default(),
         keys: RandomPidSecretKeyGenerator::default(),
-        throttle,
+        throttle: doors.throttle,
+        demonstration: doors.demonstration,
     });
     let places = Arc::new(Semaphore::new(PG_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();

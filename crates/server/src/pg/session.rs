@@ -21,6 +21,7 @@ const SECONDS_A_MINUTE: i64 = 60;
 pub struct PgSession {
     backend: Arc<dyn Backend>,
     user: String,
+    demonstration: bool,
     settings: Arc<Mutex<Settings>>,
     /// SQL-level `PREPARE`s by name.
     prepared: Mutex<BTreeMap<String, String>>,
@@ -39,10 +40,16 @@ struct Made {
 }
 
 impl PgSession {
-    pub fn new(backend: Arc<dyn Backend>, user: &str, settings: Settings) -> Self {
+    pub fn new(
+        backend: Arc<dyn Backend>,
+        user: &str,
+        demonstration: bool,
+        settings: Settings,
+    ) -> Self {
         Self {
             backend,
             user: user.to_owned(),
+            demonstration,
             settings: Arc::new(Mutex::new(settings)),
             prepared: Mutex::new(BTreeMap::new()),
             meta: tokio::sync::Mutex::default(),
@@ -62,12 +69,18 @@ impl PgSession {
     }
 
     /// The session as the catalogue knows it, with the principal as it stands now: a user who
-    /// lost a role or was disabled since the login is refused here, at its next statement.
+    /// lost a role or was disabled since the login is refused here, at its next statement; so is
+    /// one whose password alone is not enough any more.
     async fn governed(&self) -> Result<Session, Fault> {
         let principal =
             self.backend.principal(&self.user).await?.ok_or_else(|| {
                 Fault::new(Code::Unauthenticated, "this user may no longer log in")
             })?;
+        if self.backend.needs_second_factor(&self.user, self.demonstration).await? {
+            let reason = "this user signs in with a second factor now, which this protocol does \
+                          not carry: ask over HTTP, or as a user for programs";
+            return Err(Fault::new(Code::Unauthenticated, reason));
+        }
         let settings = self.settings();
         Ok(Session {
             principal,

@@ -7,10 +7,14 @@
 //! issuer = "https://id.example.gov.cn"
 //! client_id = "shujin"
 //! client_secret_file = "/etc/shujin/oidc.key"  # or client_secret_env; neither: a public client
-//! claim = "preferred_username"                 # whose value is a user's name here
+//! claim = "preferred_username"                 # whose value is a user's name here; see below
 //! scopes = ["profile"]                         # beside `openid`
 //! second_factor = true                         # this provider asks for one itself
 //! ```
+//!
+//! Whoever can write the claim's value at the provider signs in as whom they like. OpenID Connect
+//! Core 1.0, 5.7 promises of none but `sub` that it stays with one person: `preferred_username`, or
+//! another claim in its place, must be one that users cannot edit at the provider.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

@@ -15,6 +15,7 @@ pub mod config;
 mod provider;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,11 @@ use super::problem::Problem;
 use super::session::origin;
 use super::watch::Client;
 use crate::fault::{Code, Fault};
-use crate::limits::{OIDC_MINUTES_MAX, OIDC_PENDING_MAX, SIGN_IN_TEXT_BYTES_MAX, seconds};
+use crate::limits::{
+    OIDC_MINUTES_MAX, OIDC_PENDING_MAX, OIDC_PENDING_OF_NETWORK_MAX, SIGN_IN_TEXT_BYTES_MAX,
+    seconds,
+};
+use crate::throttle::network;
 
 /// Where people are sent who could not be signed in; the page reads `problem`.
 const SIGN_IN_PAGE: &str = "/sign-in";
@@ -54,6 +59,8 @@ pub struct Pending {
 
 struct Try {
     provider: String,
+    /// Where it was asked from.
+    network: IpAddr,
     nonce: Nonce,
     verifier: PkceCodeVerifier,
     /// What the browser holds, so that the answer comes to where the question was asked.
@@ -65,6 +72,14 @@ struct Try {
 impl Pending {
     fn put(&self, state: &CsrfToken, new: Try, now: Instant) -> Result<(), Fault> {
         let mut by_state = self.by_state.lock();
+        let of_network = by_state.iter().filter(|(_, waiting)| waiting.network == new.network);
+        if of_network.clone().count() >= OIDC_PENDING_OF_NETWORK_MAX {
+            // Nobody keeps others out by asking again and again; most of these were given up.
+            let oldest = of_network.min_by_key(|(_, waiting)| waiting.until);
+            if let Some(oldest) = oldest.map(|(state, _)| state.clone()) {
+                by_state.remove(&oldest);
+            }
+        }
         if by_state.len() >= OIDC_PENDING_MAX {
             by_state.retain(|_, waiting| waiting.until > now);
         }
@@ -108,6 +123,7 @@ pub struct CallbackQuery {
 )]
 pub async fn start(
     State(http): State<Arc<Http>>,
+    Client(address): Client,
     Named(id): Named<String>,
     Asked(asked): Asked<StartQuery>,
 ) -> Result<Response, Fault> {
@@ -121,6 +137,7 @@ pub async fn start(
     let now = Instant::now();
     let new = Try {
         provider: id,
+        network: network(address),
         nonce: asked.nonce,
         verifier: asked.verifier,
         binding: binding.clone(),
@@ -147,22 +164,32 @@ pub async fn callback(
     Asked(asked): Asked<CallbackQuery>,
 ) -> Result<Response, Fault> {
     http.provider(&id)?;
-    let secure = http.doors.secure;
+    let (secure, throttle) = (http.doors.secure, &http.doors.throttle);
+    if throttle.wait_to_return(address, Instant::now()).is_some() {
+        tracing::debug!(provider = id, %address, "too many OpenID sign-ins in vain from here");
+        return Ok(redirect(&format!("{SIGN_IN_PAGE}?problem=failed"), []));
+    }
     let gone = binding_cookie(None, secure);
     let came_from = origin(address, &headers, &id);
     match finish(&http, &headers, &id, asked, came_from).await {
         Ok((cookie, to)) => Ok(redirect(&to, [set_cookie(Some(&cookie), secure), gone])),
         Err(Refusal { problem, reason, name }) => {
+            throttle.returned_in_vain(address, Instant::now());
             tracing::warn!(provider = id, problem, reason, %address, "OpenID sign-in refused");
-            let (name, address) = (name.unwrap_or_default(), address.to_string());
-            let reason = format!("OpenID provider {id}: {reason}");
-            http.city.registry().note_refused_sign_in(&name, &address, &reason).await?;
+            // Whom no provider has named is for the log alone: anybody can come back here with
+            // nothing, and the audit keeps all that it is told.
+            if let Some(name) = name {
+                let reason = format!("OpenID provider {id}: {reason}");
+                let address = address.to_string();
+                http.city.registry().note_refused_sign_in(&name, &address, &reason).await?;
+            }
             Ok(redirect(&format!("{SIGN_IN_PAGE}?problem={problem}"), [gone]))
         }
     }
 }
 
-/// Why somebody could not be signed in: a word for the page, a reason for the log and the audit.
+/// Why somebody could not be signed in: a word for the page, a reason for the log and, where the
+/// provider has named somebody, the audit.
 struct Refusal {
     problem: &'static str,
     reason: String,
@@ -291,27 +318,51 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_state_is_good_once_and_for_a_while() {
-        let (pending, now) = (Pending::default(), Instant::now());
-        let new = |until| Try {
+    fn from(number: usize, until: Instant) -> Try {
+        let number = u32::try_from(number).unwrap();
+        Try {
             provider: "city".to_owned(),
+            network: IpAddr::V4(std::net::Ipv4Addr::from_bits(number)),
             nonce: Nonce::new_random(),
             verifier: PkceCodeVerifier::new("x".repeat(43)),
             binding: String::new(),
             to: "/".to_owned(),
             until,
-        };
+        }
+    }
+
+    fn state(text: impl ToString) -> CsrfToken {
+        CsrfToken::new(text.to_string())
+    }
+
+    #[test]
+    fn a_state_is_good_once_and_for_a_while() {
+        let (pending, now) = (Pending::default(), Instant::now());
         let later = now + seconds(9);
-        pending.put(&CsrfToken::new("a".to_owned()), new(later), now).unwrap();
-        pending.put(&CsrfToken::new("b".to_owned()), new(later), now).unwrap();
+        pending.put(&state("a"), from(0, later), now).unwrap();
+        pending.put(&state("b"), from(0, later), now).unwrap();
         assert!(pending.take("a", now).is_some());
         assert!(pending.take("a", now).is_none(), "once");
         assert!(pending.take("b", later).is_none(), "too late");
         for number in 0..OIDC_PENDING_MAX {
-            pending.put(&CsrfToken::new(number.to_string()), new(later), now).unwrap();
+            pending.put(&state(number), from(number, later), now).unwrap();
         }
-        assert!(pending.put(&CsrfToken::new("c".to_owned()), new(later), now).is_err());
-        assert!(pending.put(&CsrfToken::new("c".to_owned()), new(later), later).is_ok());
+        let stranger = || from(OIDC_PENDING_MAX, later);
+        assert!(pending.put(&state("c"), stranger(), now).is_err());
+        assert!(pending.put(&state("c"), stranger(), later).is_ok());
+    }
+
+    #[test]
+    fn one_network_keeps_nobody_else_out() {
+        let (pending, now) = (Pending::default(), Instant::now());
+        let until = |number: usize| now + seconds(600 + u64::try_from(number).unwrap());
+        pending.put(&state("other"), from(1, until(0)), now).unwrap();
+        for number in 0..OIDC_PENDING_MAX {
+            pending.put(&state(number), from(7, until(number)), now).unwrap();
+        }
+        assert_eq!(pending.by_state.lock().len(), 1 + OIDC_PENDING_OF_NETWORK_MAX);
+        assert!(pending.take("other", now).is_some());
+        assert!(pending.take("0", now).is_none(), "the oldest gave way");
+        assert!(pending.take(&(OIDC_PENDING_MAX - 1).to_string(), now).is_some());
     }
 }

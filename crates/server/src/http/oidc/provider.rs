@@ -27,7 +27,7 @@ use tokio::sync::Mutex;
 use super::PROVIDER_TIME_MAX;
 use super::config::ProviderConfig;
 use crate::fault::{Code, Fault};
-use crate::limits::{OIDC_METADATA_MINUTES_MAX, seconds};
+use crate::limits::{OIDC_FAILURE_SECONDS, OIDC_METADATA_MINUTES_MAX, seconds};
 
 /// Claims beyond the standard's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,7 +68,44 @@ type Asker = Client<
 pub struct Provider {
     pub config: ProviderConfig,
     http: reqwest::Client,
-    metadata: Mutex<Option<(CoreProviderMetadata, Instant)>>,
+    known: parking_lot::Mutex<Known<CoreProviderMetadata>>,
+    /// Held by the one who fetches. Who can do with what is known does not wait for it.
+    fetching: Mutex<()>,
+}
+
+/// What was last fetched, and why it could not be.
+struct Known<T> {
+    fetched: Option<(T, Instant)>,
+    failure: Option<(String, Instant)>,
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self { fetched: None, failure: None }
+    }
+}
+
+impl<T: Clone> Known<T> {
+    /// What can be answered without asking the provider. `newer_than`: what was fetched before
+    /// is not good enough.
+    fn answer(&self, newer_than: Option<Instant>, now: Instant) -> Option<Result<T, String>> {
+        let since = |then: Instant| now.saturating_duration_since(then);
+        if let Some((fetched, at)) = &self.fetched
+            && since(*at) < seconds(OIDC_METADATA_MINUTES_MAX * 60)
+            && newer_than.is_none_or(|bound| *at >= bound)
+        {
+            return Some(Ok(fetched.clone()));
+        }
+        let (reason, at) = self.failure.as_ref()?;
+        (since(*at) < seconds(OIDC_FAILURE_SECONDS)).then(|| Err(reason.clone()))
+    }
+
+    fn learn(&mut self, found: &Result<T, String>, now: Instant) {
+        match found {
+            Ok(fetched) => *self = Self { fetched: Some((fetched.clone(), now)), failure: None },
+            Err(reason) => self.failure = Some((reason.clone(), now)),
+        }
+    }
 }
 
 /// What a browser is sent away with, and what is to be remembered of it.
@@ -87,7 +124,8 @@ impl Provider {
             .timeout(PROVIDER_TIME_MAX)
             .build()
             .map_err(Fault::internal)?;
-        Ok(Self { config, http, metadata: Mutex::default() })
+        let (known, fetching) = (parking_lot::Mutex::default(), Mutex::default());
+        Ok(Self { config, http, known, fetching })
     }
 
     pub async fn ask(&self, base_url: &str) -> Result<Question, Fault> {
@@ -171,23 +209,24 @@ impl Provider {
         Ok(Client::from_provider_metadata(metadata, id, secret).set_redirect_uri(back))
     }
 
-    /// Fetched by one at a time: the others wait for what it brings.
+    /// Fetched by one at a time: the others wait for what it brings, a failure included, or a
+    /// provider that does not answer would hold each of them up in turn.
     async fn metadata(&self, anew: bool) -> Result<CoreProviderMetadata, String> {
-        let mut kept = self.metadata.lock().await;
-        let now = Instant::now();
-        if let Some((metadata, until)) = &*kept
-            && !anew
-            && *until > now
-        {
-            return Ok(metadata.clone());
+        let newer_than = anew.then(Instant::now);
+        let known = || self.known.lock().answer(newer_than, Instant::now());
+        if let Some(answer) = known() {
+            return answer;
+        }
+        let _turn = self.fetching.lock().await;
+        if let Some(answer) = known() {
+            return answer;
         }
         let issuer = IssuerUrl::new(self.issuer().to_owned()).map_err(|error| error.to_string())?;
-        let metadata = CoreProviderMetadata::discover_async(issuer, &self.http)
+        let found = CoreProviderMetadata::discover_async(issuer, &self.http)
             .await
-            .map_err(|error| error.to_string())?;
-        let until = now + seconds(OIDC_METADATA_MINUTES_MAX * 60);
-        *kept = Some((metadata.clone(), until));
-        Ok(metadata)
+            .map_err(|error| error.to_string());
+        self.known.lock().learn(&found, Instant::now());
+        found
     }
 }
 
@@ -237,6 +276,28 @@ mod tests {
         assert_eq!(named(&claims, "nickname"), Ok(None));
         assert_eq!(named(&claims, "x"), Ok(None));
         assert!(named(&claims, "n").is_err());
+    }
+
+    #[test]
+    fn a_failure_is_remembered_for_a_moment() {
+        let (mut known, now) = (Known::<u8>::default(), Instant::now());
+        let fails: Result<u8, String> = Err("no answer".to_owned());
+        assert_eq!(known.answer(None, now), None, "nobody has asked yet");
+        known.learn(&fails, now);
+        assert_eq!(known.answer(None, now), Some(fails.clone()));
+        let later = now + seconds(OIDC_FAILURE_SECONDS);
+        assert_eq!(known.answer(None, later), None, "it is tried again");
+        known.learn(&Ok(7), later);
+        assert_eq!(known.answer(None, later), Some(Ok(7)));
+        assert_eq!(known.answer(Some(now), later), Some(Ok(7)), "fetched since that was asked");
+
+        let new_keys = later + seconds(1);
+        assert_eq!(known.answer(Some(new_keys), new_keys), None);
+        known.learn(&fails, new_keys);
+        assert_eq!(known.answer(Some(new_keys), new_keys), Some(fails));
+        assert_eq!(known.answer(None, new_keys), Some(Ok(7)), "what is known is good still");
+        let old = later + seconds(OIDC_METADATA_MINUTES_MAX * 60);
+        assert_eq!(known.answer(None, old), None);
     }
 
     #[test]
