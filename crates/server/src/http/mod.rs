@@ -68,7 +68,9 @@ use self::gate::{Denials, authenticate};
 use self::rate::Rates;
 use crate::backend::Backend;
 use crate::fault::{Code, Fault};
-use crate::limits::{EVENT_STREAMS_MAX, HTTP_BODY_BYTES_MAX, HTTP_REQUESTS_MAX};
+use crate::limits::{
+    EVENT_STREAMS_MAX, HTTP_BODY_BYTES_MAX, HTTP_REQUESTS_MAX, HTTP_STRANGERS_MAX,
+};
 
 /// How the HTTP face is served.
 #[derive(Debug, Clone, Default)]
@@ -91,6 +93,8 @@ pub struct Http {
     /// Where this city is found, without a slash at its end: names in DCAT and OpenLineage.
     base_url: String,
     places: Semaphore,
+    /// Those of the places that strangers may take.
+    strangers: Semaphore,
     uploads: Semaphore,
     /// Streams of events that may still be opened.
     streams: Arc<Semaphore>,
@@ -139,6 +143,7 @@ impl Http {
             maps: map::Maps::default(),
             base_url,
             places,
+            strangers: Semaphore::new(HTTP_STRANGERS_MAX),
             uploads,
             streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
             closing: signal::Sender::new(false),
