@@ -81,17 +81,19 @@ impl City {
         key: &str,
     ) -> Result<Object, CityError> {
         let (contract, access) = self.access_to(session, dataset).await?;
+        let key = &kept_key(contract, key)?;
         let mut values = self.row_values(session, contract, &access, key).await?;
         let geometry = contract.geometry.as_ref().and_then(|name| values.remove(name));
         let geometry = geometry.as_ref().and_then(Value::as_str).and_then(from_hex);
         let links = self.links(session, contract, &values).await?;
         let name = name_of(contract, &values).unwrap_or_else(|| key.to_owned());
-        let version = match Registers::keeps(contract) && session.as_of.is_none() {
+        let kept = Registers::keeps(contract) && key_in_clear(contract, &access);
+        let version = match kept && session.as_of.is_none() {
             true => self.registers().row(contract, key).await?.map(|(version, _)| version),
             false => None,
         };
         let history = match version {
-            Some(_) => self.row_history(session, contract, key).await?,
+            Some(_) => self.row_history(session, contract, &access, key).await?,
             None => Vec::new(),
         };
         let area = area_field(contract).and_then(|field| values.get(&field.name));
@@ -125,7 +127,7 @@ impl City {
         access: &Access,
         key: &str,
     ) -> Result<Values, CityError> {
-        let none = || CityError::NotFound(format!("{} has no row `{key}`", contract.id));
+        let none = || no_row(contract, key);
         let (filter, params) = key_filter(contract, access, key).ok_or_else(none)?;
         let columns: Vec<String> = access.fields.iter().map(|(name, _)| quoted(name)).collect();
         let sql = format!(
@@ -243,6 +245,25 @@ fn name_of(contract: &Contract, values: &Values) -> Option<String> {
     value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
+/// A key as rows are kept under it, however it was written.
+pub(crate) fn kept_key(contract: &Contract, key: &str) -> Result<String, CityError> {
+    let values = pack::keys::split(key, contract.key.len());
+    Ok(pack::keys::join(&values.ok_or_else(|| no_row(contract, key))?))
+}
+
+pub(crate) fn no_row(contract: &Contract, key: &str) -> CityError {
+    CityError::NotFound(format!("{} has no row `{key}`", contract.id))
+}
+
+/// Whether the reader sees each field of the key as it is stored. Who does not must not learn from
+/// what is kept under a key that somebody has guessed.
+pub(crate) fn key_in_clear(contract: &Contract, access: &Access) -> bool {
+    let clear = |name: &String| {
+        access.fields.iter().any(|(shown, mask)| shown == name && mask.is_none())
+    };
+    contract.key.iter().all(clear)
+}
+
 /// A condition for one row, and its parameters. None where the key cannot be one of this dataset,
 /// or a part of it is not for the reader to know.
 fn key_filter(
@@ -337,6 +358,26 @@ mod tests {
         assert_eq!(params[0], ScalarValue::Int64(Some(7)));
         assert!(key_filter(&two, &shown, "x~2024-01-31T16:00:00Z").is_none());
         assert!(key_filter(&two, &shown, "7").is_none());
+    }
+
+    #[test]
+    fn a_key_is_kept_in_one_way() {
+        let contract = crate::quarantine::contract("data");
+        for written in ["1号线:a@(b)", "1%E5%8F%B7%E7%BA%BF%3Aa%40%28b%29"] {
+            assert_eq!(kept_key(&contract, written).unwrap(), "1号线:a@(b)");
+        }
+        assert_eq!(kept_key(&contract, "a~b/c").unwrap(), "a%7Eb%2Fc");
+        assert!(matches!(kept_key(&contract, "a%"), Err(CityError::NotFound(_))));
+    }
+
+    #[test]
+    fn a_key_is_in_the_clear_where_all_of_it_is_seen_as_stored() {
+        let mut contract = crate::quarantine::contract("data");
+        contract.key = vec!["line".into(), "handled_at".into()];
+        let clear = |fields: &[(&str, Option<Mask>)]| key_in_clear(&contract, &access(fields));
+        assert!(clear(&[("line", None), ("reason", Some(Mask::Redact)), ("handled_at", None)]));
+        assert!(!clear(&[("line", None), ("handled_at", Some(Mask::Redact))]), "masked");
+        assert!(!clear(&[("line", None)]), "hidden");
     }
 
     #[test]
