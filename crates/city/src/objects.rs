@@ -258,9 +258,8 @@ pub(crate) fn no_row(contract: &Contract, key: &str) -> CityError {
 /// Whether the reader sees each field of the key as it is stored. Who does not must not learn from
 /// what is kept under a key that somebody has guessed.
 pub(crate) fn key_in_clear(contract: &Contract, access: &Access) -> bool {
-    let clear = |name: &String| {
-        access.fields.iter().any(|(shown, mask)| shown == name && mask.is_none())
-    };
+    let clear =
+        |name: &String| access.fields.iter().any(|(shown, mask)| shown == name && mask.is_none());
     contract.key.iter().all(clear)
 }
 

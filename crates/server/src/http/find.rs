@@ -15,7 +15,6 @@ use super::Http;
 use super::areas::{AreaItem, areas};
 use super::datasets::Names;
 use super::input::{Asked, Who};
-use super::keys;
 use super::problem::Problem;
 use crate::fault::{Code, Fault};
 use crate::limits::{FOUND_DATASETS_MAX, FOUND_OBJECTS_MAX, FOUND_PLACES_MAX, SEARCH_CHARS_MAX};
@@ -176,5 +175,5 @@ fn key(shown: &Shown, feature: usize) -> Option<String> {
             })
         })
         .collect();
-    parts.filter(|parts| !parts.is_empty()).map(|parts| keys::join(&parts))
+    parts.filter(|parts| !parts.is_empty()).map(|parts| pack::keys::join(&parts))
 }

@@ -22,7 +22,6 @@ mod find;
 mod gate;
 mod headers;
 mod input;
-mod keys;
 mod listen;
 mod map;
 mod objects;

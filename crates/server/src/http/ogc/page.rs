@@ -25,7 +25,7 @@ use spatial::Value;
 use super::crs::Crs;
 use super::query::{Box4, ItemsQuery};
 use crate::fault::{Code, Fault};
-use crate::http::{Http, keys};
+use crate::http::Http;
 
 /// Features of a page, each as the text of a GeoJSON feature.
 #[derive(Debug, Default)]
@@ -270,7 +270,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// One integer is written as it is, any other key as in addresses.
+    /// One integer is written as it is, any other key as one text.
     fn id(&self, key: &[String]) -> String {
         if let [only] = key
             && let Ok(number) = only.parse::<i64>()
@@ -278,7 +278,7 @@ impl Reading<'_> {
         {
             return number.to_string();
         }
-        format!("\"{}\"", keys::join(key))
+        serde_json::Value::String(pack::keys::join(key)).to_string()
     }
 }
 
