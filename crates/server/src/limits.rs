@@ -133,9 +133,11 @@ pub const AREA_CODE_CHARS_MAX: usize = 24;
 pub const TILES_AT_ONCE_MAX: usize = 4;
 /// Streams of events at once, and so fewer than connections.
 pub const EVENT_STREAMS_MAX: usize = 600;
+/// Of those, streams of one user: a window each.
+pub const EVENT_STREAMS_OF_USER_MAX: usize = 20;
 /// A stream of events ends after this; the browser opens another, with the rights of that time.
 pub const EVENT_STREAM_SECONDS_MAX: u64 = 900;
-/// A stream without news says so this often.
+/// A stream says this often that it is there, and looks whether its reader still may listen.
 pub const EVENT_BEAT_SECONDS: u64 = 15;
 /// How long a browser waits before it opens a stream again.
 pub const EVENT_RETRY_MS: u64 = 3_000;

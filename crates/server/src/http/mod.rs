@@ -67,9 +67,7 @@ use self::gate::{Denials, authenticate};
 use self::rate::Rates;
 use crate::backend::Backend;
 use crate::fault::{Code, Fault};
-use crate::limits::{
-    EVENT_STREAMS_MAX, HTTP_BODY_BYTES_MAX, HTTP_REQUESTS_MAX, HTTP_STRANGERS_MAX,
-};
+use crate::limits::{HTTP_BODY_BYTES_MAX, HTTP_REQUESTS_MAX, HTTP_STRANGERS_MAX};
 
 /// How the HTTP face is served.
 #[derive(Debug, Clone, Default)]
@@ -95,8 +93,7 @@ pub struct Http {
     /// Those of the places that strangers may take.
     strangers: Semaphore,
     uploads: Semaphore,
-    /// Streams of events that may still be opened.
-    streams: Arc<Semaphore>,
+    streams: events::Streams,
     /// True once the server stops: what would go on for ever ends then.
     closing: signal::Sender<bool>,
     rates: Rates,
@@ -144,7 +141,7 @@ impl Http {
             places,
             strangers: Semaphore::new(HTTP_STRANGERS_MAX),
             uploads,
-            streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
+            streams: events::Streams::default(),
             closing: signal::Sender::new(false),
             rates,
             options,
