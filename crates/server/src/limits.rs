@@ -111,7 +111,7 @@ pub const SEARCH_CHARS_MAX: usize = 200;
 pub const TILE_FEATURES_MAX: usize = 30_000;
 /// Bytes of one tile, for the same reason.
 pub const TILE_BYTES_MAX: usize = 1 << 20;
-/// Tiles that are drawn at once; others wait.
+/// Tiles that are drawn, and searches through features, at once; others wait.
 pub const TILES_DRAWN_MAX: usize = 8;
 /// Trees of areas kept at once: one for each set of areas that somebody sees.
 pub const AREA_TREES_MAX: usize = 8;

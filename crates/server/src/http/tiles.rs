@@ -136,10 +136,7 @@ pub(super) async fn draw(
     if known.is_some_and(|tags| tags.split(',').any(|known| known.trim() == tag)) {
         return Ok(with_tag(StatusCode::NOT_MODIFIED.into_response(), &tag));
     }
-    let pens = http.maps.pens.clone();
-    let _pen = pens.acquire_owned().await.map_err(Fault::internal)?;
-    let drawn = tokio::task::spawn_blocking(move || shown.layer.tile(&name, tile, &CAPS));
-    let drawn = drawn.await.map_err(Fault::internal)?;
+    let drawn = http.maps.drawn(move || shown.layer.tile(&name, tile, &CAPS)).await?;
     if drawn.bytes.is_empty() {
         return Ok(with_tag(StatusCode::NO_CONTENT.into_response(), &tag));
     }

@@ -88,17 +88,21 @@ impl Reading<'_> {
     }
 
     async fn by_index(&self, query: &ItemsQuery, shown: &Arc<Shown>) -> Result<Page, Fault> {
-        let found: Vec<u32> = match query.bbox {
+        let (matched, page): (usize, Vec<u32>) = match query.bbox {
             Some(wanted) => {
                 let shown = shown.clone();
                 let search = move || shown.layer.within(&wanted.rect());
-                tokio::task::spawn_blocking(search).await.map_err(Fault::internal)?
+                let found = self.http.maps.drawn(search).await?;
+                (found.len(), found.into_iter().skip(query.offset).take(query.limit).collect())
             }
-            None => (0..u32::try_from(shown.layer.len()).unwrap_or(u32::MAX)).collect(),
+            None => {
+                let matched = shown.layer.len();
+                let all = 0..u32::try_from(matched).unwrap_or(u32::MAX);
+                (matched, all.skip(query.offset).take(query.limit).collect())
+            }
         };
-        let matched = found.len();
-        let page = found.into_iter().skip(query.offset).take(query.limit);
-        let wanted: Vec<Vec<String>> = page.map(|feature| key_of(shown, feature)).collect();
+        let wanted: Vec<Vec<String>> =
+            page.into_iter().map(|feature| key_of(shown, feature)).collect();
         if wanted.is_empty() {
             return Ok(Page { features: Vec::new(), matched });
         }
