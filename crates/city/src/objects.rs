@@ -14,7 +14,6 @@ use pack::{Contract, Field, FieldType, Mask, Text};
 use registry::Registers;
 use serde_json::{Map, Value};
 
-use crate::geojson;
 use crate::{City, CityError, RowChange};
 
 /// The permission to edit registers.
@@ -309,14 +308,18 @@ pub(crate) fn objects(rows: &[arrow::record_batch::RecordBatch]) -> Result<Vec<V
     serde_json::from_slice(&text).map_err(unreadable)
 }
 
-/// GeoJSON of hexadecimal WKB.
+/// GeoJSON of hexadecimal WKB, to seven decimals of a degree: a centimetre.
 pub(crate) fn from_hex(hex: &str) -> Option<Value> {
+    const DECIMALS: f64 = 1e7;
     let bytes: Option<Vec<u8>> = hex
         .as_bytes()
         .chunks(2)
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
         .collect();
-    geojson::of_wkb(&bytes?)
+    let rounded = |degrees: f64| (degrees * DECIMALS).round() / DECIMALS;
+    let mut text = String::new();
+    let turn = |lon: f64, lat: f64| (rounded(lon), rounded(lat));
+    spatial::geojson(&bytes?, &turn, &mut text).then(|| serde_json::from_str(&text).ok())?
 }
 
 /// Values by field, as they are told of changes: geometry as GeoJSON.
@@ -377,6 +380,23 @@ mod tests {
         assert!(clear(&[("line", None), ("reason", Some(Mask::Redact)), ("handled_at", None)]));
         assert!(!clear(&[("line", None), ("handled_at", Some(Mask::Redact))]), "masked");
         assert!(!clear(&[("line", None)]), "hidden");
+    }
+
+    #[test]
+    fn geometries_are_read_with_heights_and_without() {
+        let hex = |parts: &[&[u8]]| -> String {
+            parts.concat().iter().map(|byte| format!("{byte:02X}")).collect()
+        };
+        let place = [104.065_123_456_f64.to_le_bytes(), 30.657_f64.to_le_bytes()].concat();
+        let expected = serde_json::json!({ "type": "Point", "coordinates": [104.0651235, 30.657] });
+        let flat = hex(&[&[1, 1, 0, 0, 0], &place]);
+        assert_eq!(from_hex(&flat), Some(expected.clone()));
+        // As PostGIS writes it: a height, and the coordinate system beside the kind.
+        let srid = 4490_u32.to_le_bytes();
+        let high = hex(&[&[1, 1, 0, 0, 0xA0], &srid, &place, &500_f64.to_le_bytes()]);
+        assert_eq!(from_hex(&high), Some(expected));
+        assert_eq!(from_hex(&flat[..flat.len() - 2]), None, "cut off");
+        assert_eq!(from_hex("0x"), None);
     }
 
     #[test]
