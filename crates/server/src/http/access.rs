@@ -207,7 +207,7 @@ mod tests {
     use std::path::Path;
 
     use axum::body::Body;
-    use axum::http::{StatusCode, header};
+    use axum::http::{Request, StatusCode, header};
     use city::{City, OpenOptions};
     use tower::ServiceExt;
 
