@@ -20,8 +20,8 @@ use crate::records::{micros, time};
 
 /// Queries that one person keeps.
 pub const OWN_MAX: u64 = 500;
-/// Queries that one list holds.
-const LIST_ROWS_MAX: u64 = 1_000;
+/// Queries of others that one list holds, beside all of one's own.
+const LENT_ROWS_MAX: u64 = 500;
 const TITLE_CHARS_MAX: usize = 200;
 const SQL_BYTES_MAX: usize = 64 << 10;
 const CHART_BYTES_MAX: usize = 16 << 10;
@@ -108,16 +108,27 @@ impl SavedQueries {
         Self { records: records.clone(), audit: audit.clone() }
     }
 
-    /// One's own and those that one is lent, by title.
+    /// One's own and those that one is lent, by title. However much others lend, one's own are
+    /// all there.
     pub async fn list(&self, principal: &Principal) -> Result<Vec<SavedQuery>, SavedError> {
+        let user = principal.user.as_str();
+        let mut rows = self.some(Condition::all().add(Column::Owner.eq(user)), OWN_MAX).await?;
+        let lent = Condition::all().add(lent_to(principal)).add(Column::Owner.ne(user));
+        rows.extend(self.some(lent, LENT_ROWS_MAX).await?);
+        rows.sort_by(|one, other| (&one.title, one.id).cmp(&(&other.title, other.id)));
+        Ok(rows.into_iter().map(SavedQuery::from).collect())
+    }
+
+    /// The first so many by title.
+    async fn some(&self, which: Condition, count_max: u64) -> Result<Vec<Model>, SavedError> {
         let rows = Entity::find()
-            .filter(found_by(principal))
+            .filter(which)
             .order_by_asc(Column::Title)
             .order_by_asc(Column::Id)
-            .limit(LIST_ROWS_MAX)
+            .limit(count_max)
             .all(self.records.read())
             .await?;
-        Ok(rows.into_iter().map(SavedQuery::from).collect())
+        Ok(rows)
     }
 
     pub async fn save(
@@ -197,18 +208,20 @@ impl SavedQueries {
     }
 }
 
-/// One's own, one's organisation's and those above it, everyone's.
+/// One's own and those that one is lent.
 fn found_by(principal: &Principal) -> Condition {
+    Condition::any().add(Column::Owner.eq(principal.user.as_str())).add(lent_to(principal))
+}
+
+/// One's organisation's and those above it, everyone's.
+fn lent_to(principal: &Principal) -> Condition {
     let above = principal.ancestors.iter().chain([&principal.organisation]);
     let above = above.filter(|id| !id.is_empty()).map(String::as_str);
-    Condition::any()
-        .add(Column::Owner.eq(principal.user.as_str()))
-        .add(Column::Shared.eq(Shared::Everyone.as_str()))
-        .add(
-            Condition::all()
-                .add(Column::Shared.eq(Shared::Organisation.as_str()))
-                .add(Column::Organisation.is_in(above)),
-        )
+    Condition::any().add(Column::Shared.eq(Shared::Everyone.as_str())).add(
+        Condition::all()
+            .add(Column::Shared.eq(Shared::Organisation.as_str()))
+            .add(Column::Organisation.is_in(above)),
+    )
 }
 
 async fn own(txn: &WriteTxn, principal: &Principal, id: Uuid) -> Result<Model, SavedError> {
@@ -309,6 +322,38 @@ mod tests {
             assert!(matches!(unknown, Err(SavedError::Unknown(_))), "{unknown:?}");
             saved.delete(&lin, id).await.unwrap();
             assert_eq!(saved.list(&lin).await.unwrap().len(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_others_lend_pushes_nothing_of_one_s_own_off_the_list() {
+        for bed in beds().await {
+            let mut all = crate::records::migrations();
+            all.extend(crate::records::later_migrations());
+            bed.records.migrate(all).await.unwrap();
+            let saved = SavedQueries::open(&bed.records, &Audit::open(&bed.records));
+            let row = |number: u64, title: String| Model {
+                id: Uuid::now_v7(),
+                title,
+                sql: "select 1".into(),
+                chart: None,
+                shared: Shared::Everyone.as_str().into(),
+                owner: format!("stranger {}", number % 7),
+                organisation: "tax".into(),
+                created_us: 1,
+                changed_us: 1,
+            };
+            let txn = bed.records.write().await.unwrap();
+            for number in 0..=LENT_ROWS_MAX {
+                let lent = row(number, format!("a {number:04}")).into_active_model();
+                lent.insert(&*txn).await.unwrap();
+            }
+            txn.commit().await.unwrap();
+            let lin = principal("lin", "water", &["water", "city"]);
+            saved.save(&lin, draft("z", Shared::Everyone), Utc::now()).await.unwrap();
+            let found = titles(saved.list(&lin).await.unwrap());
+            assert_eq!(found.len() as u64, LENT_ROWS_MAX + 1, "{}", bed.name);
+            assert_eq!(found.last().unwrap(), "z", "{}", bed.name);
         }
     }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use pack::access::Subject;
 
 /// A principal with its scopes already resolved by `registry`: the catalogue asks nobody.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Principal {
     /// Login name or service name.
     pub user: String,

@@ -119,10 +119,7 @@ impl City {
     async fn source_of(&self, dataset: &str) -> Option<SourceOf> {
         let contract = self.pack().datasets.get(dataset)?;
         // A number is not withheld because nobody knows how old it is.
-        let last_at = self.stores().newest(contract).await.unwrap_or_else(|error| {
-            tracing::warn!(dataset, %error, "how new it is could not be found out");
-            None
-        });
+        let last_at = self.stores().newest_known(contract).await;
         let stale = is_stale(contract, last_at, Utc::now());
         Some(SourceOf {
             dataset: dataset.to_owned(),

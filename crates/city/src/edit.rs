@@ -20,7 +20,7 @@ use registry::registers::{Stamp, Written};
 use serde_json::{Map, Value, json};
 
 use crate::import::ImportRequest;
-use crate::objects::{area_field, in_scope, objects, told};
+use crate::objects::{area_field, in_scope, kept_key, key_in_clear, no_row, objects, told};
 use crate::{City, CityError};
 
 const REASON_CHARS_MAX: usize = 500;
@@ -73,6 +73,7 @@ impl City {
     ) -> Result<Edited, CityError> {
         let (contract, access) = self.editable(session, dataset, "change", reason).await?;
         fields_known(contract, &access, &fields, &contract.key)?;
+        let key = &kept_key(contract, key)?;
         let old = self.row_to_edit(session, contract, &access, key).await?;
         let before = objects(std::slice::from_ref(&old))?.pop().unwrap_or_default();
         let parsed = self.parsed(session, contract, before, &fields).await?;
@@ -96,6 +97,7 @@ impl City {
         reason: &str,
     ) -> Result<Edited, CityError> {
         let (contract, access) = self.editable(session, dataset, "delete", reason).await?;
+        let key = &kept_key(contract, key)?;
         self.row_to_edit(session, contract, &access, key).await?;
         let detail = json!({ "key": key, "from_version": version });
         let stamp = self.stamp(session, contract, "delete", reason, detail);
@@ -105,13 +107,18 @@ impl City {
     }
 
     /// A row's versions, newest first, as far as the session's principal may see each of them.
+    /// None where a part of the key is masked or hidden: who may not read keys could try them.
     pub async fn row_history(
         &self,
         session: &Session,
         contract: &Contract,
+        access: &Access,
         key: &str,
     ) -> Result<Vec<RowChange>, CityError> {
-        let mut versions = self.registers().history(contract, key).await?;
+        if !key_in_clear(contract, access) {
+            return Ok(Vec::new());
+        }
+        let mut versions = self.registers().history(contract, &kept_key(contract, key)?).await?;
         versions.reverse();
         let mut shown = Vec::with_capacity(versions.len());
         // A version that is not for this reader leaves no trace; the first one of a list that was
@@ -190,8 +197,11 @@ impl City {
         access: &Access,
         key: &str,
     ) -> Result<RecordBatch, CityError> {
+        let none = || no_row(contract, key);
+        if !key_in_clear(contract, access) {
+            return Err(none());
+        }
         self.row_values(session, contract, access, key).await?;
-        let none = || CityError::NotFound(format!("{} has no row `{key}`", contract.id));
         let (_, row) = self.registers().row(contract, key).await?.ok_or_else(none)?;
         self.own_area(session, contract, &row).await?;
         Ok(row)

@@ -20,7 +20,6 @@ mod error;
 mod events;
 mod facts;
 pub mod folder;
-mod geojson;
 mod import;
 mod known;
 mod newest;

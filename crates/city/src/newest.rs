@@ -61,6 +61,15 @@ impl Stores {
         Ok(at)
     }
 
+    /// As [`Stores::newest`]; none, and a line in the log, where it cannot be found out.
+    pub async fn newest_known(&self, contract: &Contract) -> Option<DateTime<Utc>> {
+        self.newest(contract).await.unwrap_or_else(|error| {
+            let dataset = contract.id.as_str();
+            tracing::warn!(dataset, %error, "how new it is could not be found out");
+            None
+        })
+    }
+
     async fn look(&self, contract: &Contract) -> Result<Option<DateTime<Utc>>, DataFusionError> {
         let external = |error: registry::RegistryError| DataFusionError::External(Box::new(error));
         let Some(time) = &contract.time else {

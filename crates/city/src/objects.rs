@@ -14,7 +14,6 @@ use pack::{Contract, Field, FieldType, Mask, Text};
 use registry::Registers;
 use serde_json::{Map, Value};
 
-use crate::geojson;
 use crate::{City, CityError, RowChange};
 
 /// Datasets that are tried for what an area code points at.
@@ -79,17 +78,19 @@ impl City {
         key: &str,
     ) -> Result<Object, CityError> {
         let (contract, access) = self.access_to(session, dataset).await?;
+        let key = &kept_key(contract, key)?;
         let mut values = self.row_values(session, contract, &access, key).await?;
         let geometry = contract.geometry.as_ref().and_then(|name| values.remove(name));
         let geometry = geometry.as_ref().and_then(Value::as_str).and_then(from_hex);
         let links = self.links(session, contract, &values).await?;
         let name = name_of(contract, &values).unwrap_or_else(|| key.to_owned());
-        let version = match Registers::keeps(contract) && session.as_of.is_none() {
+        let kept = Registers::keeps(contract) && key_in_clear(contract, &access);
+        let version = match kept && session.as_of.is_none() {
             true => self.registers().row(contract, key).await?.map(|(version, _)| version),
             false => None,
         };
         let history = match version {
-            Some(_) => self.row_history(session, contract, key).await?,
+            Some(_) => self.row_history(session, contract, &access, key).await?,
             None => Vec::new(),
         };
         let area = area_field(contract).and_then(|field| values.get(&field.name));
@@ -123,7 +124,7 @@ impl City {
         access: &Access,
         key: &str,
     ) -> Result<Values, CityError> {
-        let none = || CityError::NotFound(format!("{} has no row `{key}`", contract.id));
+        let none = || no_row(contract, key);
         let (filter, params) = key_filter(contract, access, key).ok_or_else(none)?;
         let columns: Vec<String> = access.fields.iter().map(|(name, _)| quoted(name)).collect();
         let sql = format!(
@@ -238,6 +239,24 @@ fn name_of(contract: &Contract, values: &Values) -> Option<String> {
     value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
+/// A key as rows are kept under it, however it was written.
+pub(crate) fn kept_key(contract: &Contract, key: &str) -> Result<String, CityError> {
+    let values = pack::keys::split(key, contract.key.len());
+    Ok(pack::keys::join(&values.ok_or_else(|| no_row(contract, key))?))
+}
+
+pub(crate) fn no_row(contract: &Contract, key: &str) -> CityError {
+    CityError::NotFound(format!("{} has no row `{key}`", contract.id))
+}
+
+/// Whether the reader sees each field of the key as it is stored. Who does not must not learn from
+/// what is kept under a key that somebody has guessed.
+pub(crate) fn key_in_clear(contract: &Contract, access: &Access) -> bool {
+    let clear =
+        |name: &String| access.fields.iter().any(|(shown, mask)| shown == name && mask.is_none());
+    contract.key.iter().all(clear)
+}
+
 /// A condition for one row, and its parameters. None where the key cannot be one of this dataset,
 /// or a part of it is not for the reader to know.
 fn key_filter(
@@ -284,14 +303,18 @@ pub(crate) fn objects(rows: &[arrow::record_batch::RecordBatch]) -> Result<Vec<V
     serde_json::from_slice(&text).map_err(unreadable)
 }
 
-/// GeoJSON of hexadecimal WKB.
+/// GeoJSON of hexadecimal WKB, to seven decimals of a degree: a centimetre.
 pub(crate) fn from_hex(hex: &str) -> Option<Value> {
+    const DECIMALS: f64 = 1e7;
     let bytes: Option<Vec<u8>> = hex
         .as_bytes()
         .chunks(2)
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
         .collect();
-    geojson::of_wkb(&bytes?)
+    let rounded = |degrees: f64| (degrees * DECIMALS).round() / DECIMALS;
+    let mut text = String::new();
+    let turn = |lon: f64, lat: f64| (rounded(lon), rounded(lat));
+    spatial::geojson(&bytes?, &turn, &mut text).then(|| serde_json::from_str(&text).ok())?
 }
 
 /// Values by field, as they are told of changes: geometry as GeoJSON.
@@ -332,6 +355,43 @@ mod tests {
         assert_eq!(params[0], ScalarValue::Int64(Some(7)));
         assert!(key_filter(&two, &shown, "x~2024-01-31T16:00:00Z").is_none());
         assert!(key_filter(&two, &shown, "7").is_none());
+    }
+
+    #[test]
+    fn a_key_is_kept_in_one_way() {
+        let contract = crate::quarantine::contract("data");
+        for written in ["1号线:a@(b)", "1%E5%8F%B7%E7%BA%BF%3Aa%40%28b%29"] {
+            assert_eq!(kept_key(&contract, written).unwrap(), "1号线:a@(b)");
+        }
+        assert_eq!(kept_key(&contract, "a~b/c").unwrap(), "a%7Eb%2Fc");
+        assert!(matches!(kept_key(&contract, "a%"), Err(CityError::NotFound(_))));
+    }
+
+    #[test]
+    fn a_key_is_in_the_clear_where_all_of_it_is_seen_as_stored() {
+        let mut contract = crate::quarantine::contract("data");
+        contract.key = vec!["line".into(), "handled_at".into()];
+        let clear = |fields: &[(&str, Option<Mask>)]| key_in_clear(&contract, &access(fields));
+        assert!(clear(&[("line", None), ("reason", Some(Mask::Redact)), ("handled_at", None)]));
+        assert!(!clear(&[("line", None), ("handled_at", Some(Mask::Redact))]), "masked");
+        assert!(!clear(&[("line", None)]), "hidden");
+    }
+
+    #[test]
+    fn geometries_are_read_with_heights_and_without() {
+        let hex = |parts: &[&[u8]]| -> String {
+            parts.concat().iter().map(|byte| format!("{byte:02X}")).collect()
+        };
+        let place = [104.065_123_456_f64.to_le_bytes(), 30.657_f64.to_le_bytes()].concat();
+        let expected = serde_json::json!({ "type": "Point", "coordinates": [104.0651235, 30.657] });
+        let flat = hex(&[&[1, 1, 0, 0, 0], &place]);
+        assert_eq!(from_hex(&flat), Some(expected.clone()));
+        // As PostGIS writes it: a height, and the coordinate system beside the kind.
+        let srid = 4490_u32.to_le_bytes();
+        let high = hex(&[&[1, 1, 0, 0, 0xA0], &srid, &place, &500_f64.to_le_bytes()]);
+        assert_eq!(from_hex(&high), Some(expected));
+        assert_eq!(from_hex(&flat[..flat.len() - 2]), None, "cut off");
+        assert_eq!(from_hex("0x"), None);
     }
 
     #[test]

@@ -374,6 +374,26 @@ impl City {
         )))
     }
 
+    /// Appends what a stream's sender has sent, and tells who watches. True: it had sent this
+    /// before. Where the lake is full the sender tries again: what fails then is back-pressure.
+    pub async fn append_readings(
+        &self,
+        dataset: &str,
+        rows: RecordBatch,
+        producer: Producer,
+    ) -> Result<bool, CityError> {
+        let contract = self.contract(dataset)?;
+        if contract.kind != DatasetKind::Stream {
+            return Err(CityError::Refused(format!("{dataset} is no stream: import a file")));
+        }
+        let count = rows.num_rows() as u64;
+        let ack = self.lake.append(dataset, rows, Some(producer)).await?;
+        if !ack.duplicate {
+            self.tell_of_rows(dataset, count);
+        }
+        Ok(ack.duplicate)
+    }
+
     pub(crate) fn stores(&self) -> &Stores {
         &self.stores
     }

@@ -77,7 +77,8 @@ impl Stores {
             self.pack.datasets.values().filter(|contract| !makes(contract)).collect();
         let mut newest = Vec::with_capacity(shown.len());
         for contract in &shown {
-            newest.push(self.newest(contract).await?);
+            // One dataset that cannot be looked at must not hide the others.
+            newest.push(self.newest_known(contract).await);
         }
         let late: Vec<Option<i64>> = shown
             .iter()

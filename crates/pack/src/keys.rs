@@ -1,7 +1,8 @@
 //! The key of a row as one text: what an address or a history names a row by.
 //!
 //! Values are joined by `~`. What would be mistaken for the joint, or for a part of an address, is
-//! percent-encoded; everything else stands as it is, so that a person can read it.
+//! percent-encoded; everything else stands as it is, so that a person can read it. Whoever puts a
+//! key into an address encodes it once more, like any text.
 
 const JOINT: char = '~';
 
@@ -51,6 +52,7 @@ fn decoded(part: &str) -> Option<String> {
             continue;
         }
         let (pair, after) = rest.split_at_checked(2)?;
+        pair.iter().all(u8::is_ascii_hexdigit).then_some(())?;
         bytes.push(u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?);
         rest = after;
     }
@@ -63,7 +65,12 @@ mod tests {
 
     #[test]
     fn keys_come_back_whatever_is_in_them() {
-        for values in [vec!["a~b/c %", "草堂寺"], vec!["", "?#"], vec!["51010400 1"]] {
+        for values in [
+            vec!["a~b/c %", "草堂寺"],
+            vec!["", "?#"],
+            vec!["51010400 1"],
+            vec!["1号线:a@(b)", "é%41"],
+        ] {
             let key = join(&values);
             assert!(!key.contains([' ', '/', '?', '#']), "{key}");
             assert_eq!(split(&key, values.len()).unwrap(), values, "{key}");
@@ -76,6 +83,7 @@ mod tests {
         assert_eq!(split("a~b", 3), None);
         assert_eq!(split("a%2", 1), None);
         assert_eq!(split("a%zz", 1), None);
+        assert_eq!(split("a%+1", 1), None);
         assert_eq!(split("%FF", 1), None);
         assert_eq!(split("a~b", 1).unwrap(), ["a~b"]);
     }

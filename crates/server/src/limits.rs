@@ -61,6 +61,9 @@ pub const HTTP_STREAMS_MAX: u32 = 128;
 pub const HTTP_HEADERS_BYTES_MAX: u32 = 64 << 10;
 /// HTTP connections' requests in flight at once.
 pub const HTTP_REQUESTS_MAX: usize = 512;
+/// Of those, requests to what is open to everybody, signing in before all: one who has not shown
+/// who it is must not be able to take every place.
+pub const HTTP_STRANGERS_MAX: usize = 128;
 /// Body of a request.
 pub const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
 /// Time to the first byte of an answer; the body of a query has the statement's deadline.
@@ -84,6 +87,10 @@ pub const REQUEST_ID_CHARS_MAX: usize = 64;
 pub const HTTP_ROWS_MAX: u64 = 5_000_000;
 /// Bytes of one answer over HTTP.
 pub const HTTP_ANSWER_BYTES_MAX: u64 = 2 << 30;
+/// Time that a request to what is open to everybody may take, the sending of its body included.
+pub const SIGN_IN_SECONDS_MAX: u64 = 20;
+/// Body of such a request: a name, a password and a code.
+pub const SIGN_IN_BODY_BYTES_MAX: usize = 16 << 10;
 /// Bytes of a user's name, a password or a code as they come in.
 pub const SIGN_IN_TEXT_BYTES_MAX: usize = 1_024;
 /// Sign-ins that are with their OpenID provider at once.
@@ -110,7 +117,7 @@ pub const SEARCH_CHARS_MAX: usize = 200;
 pub const TILE_FEATURES_MAX: usize = 30_000;
 /// Bytes of one tile, for the same reason.
 pub const TILE_BYTES_MAX: usize = 1 << 20;
-/// Tiles that are drawn at once; others wait.
+/// Tiles that are drawn, and searches through features, at once; others wait.
 pub const TILES_DRAWN_MAX: usize = 8;
 /// Trees of areas kept at once: one for each set of areas that somebody sees.
 pub const AREA_TREES_MAX: usize = 8;
@@ -132,14 +139,19 @@ pub const AREA_CODE_CHARS_MAX: usize = 24;
 pub const TILES_AT_ONCE_MAX: usize = 4;
 /// Streams of events at once, and so fewer than connections.
 pub const EVENT_STREAMS_MAX: usize = 600;
+/// Of those, streams of one user: a window each.
+pub const EVENT_STREAMS_OF_USER_MAX: usize = 20;
 /// A stream of events ends after this; the browser opens another, with the rights of that time.
 pub const EVENT_STREAM_SECONDS_MAX: u64 = 900;
-/// A stream without news says so this often.
+/// A stream says this often that it is there, and looks whether its reader still may listen.
 pub const EVENT_BEAT_SECONDS: u64 = 15;
 /// How long a browser waits before it opens a stream again.
 pub const EVENT_RETRY_MS: u64 = 3_000;
 /// Time that open requests and connections get to end when the server stops.
 pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
+
+const _: () = assert!(HTTP_STRANGERS_MAX < HTTP_REQUESTS_MAX);
+const _: () = assert!(SIGN_IN_SECONDS_MAX < HTTP_SECONDS_MAX);
 
 /// [`PG_IDLE_SECONDS_MAX`] and its kin as durations.
 pub const fn seconds(count: u64) -> Duration {

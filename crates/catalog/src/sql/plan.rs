@@ -111,10 +111,16 @@ impl Catalog {
     }
 
     fn admit(&self, session: &Session, sql: &str) -> Result<Checked, SqlError> {
-        if !self.asker(&session.principal).may(Action::Query, Thing::Platform) {
-            return Err(SqlError::refused(denial(&session.principal.user, Action::Query)));
-        }
+        self.may_ask(session)?;
         statement::check(sql, &session.principal, &self.options.limits)
+    }
+
+    /// Whether the rules let the session's principal ask anything at all.
+    fn may_ask(&self, session: &Session) -> Result<(), SqlError> {
+        match self.asker(&session.principal).may(Action::Query, Thing::Platform) {
+            true => Ok(()),
+            false => Err(SqlError::refused(denial(&session.principal.user, Action::Query))),
+        }
     }
 
     async fn start(
@@ -236,9 +242,7 @@ impl Catalog {
         contract: &Contract,
         rows: RecordBatch,
     ) -> Result<Vec<RecordBatch>, SqlError> {
-        if !session.principal.may("query") {
-            return Err(SqlError::refused("reading data needs the permission 'query'"));
-        }
+        self.may_ask(session)?;
         let access = self.access(&session.principal, contract).await?;
         let Some(access) = access.filter(|access| access.min_cell.is_none()) else {
             return Ok(Vec::new());

@@ -3,6 +3,7 @@
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, Volatility};
+use pack::access::{Action, Thing};
 use pack::{Contract, Mask};
 
 use super::{Catalog, SqlError, policy};
@@ -76,7 +77,7 @@ impl Catalog {
         session: &Session,
         contract: &Contract,
     ) -> Result<Option<Sight>, SqlError> {
-        if !session.principal.may("query") {
+        if !self.asker(&session.principal).may(Action::Query, Thing::Platform) {
             return Ok(None);
         }
         // Before the grants are read, so that one made meanwhile counts as a later one.

@@ -20,13 +20,16 @@ use catalog::usage::UsageSink;
 use catalog::{Catalog, Session, Sight};
 use pack::{Contract, Zooms};
 use spatial::Layer;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use crate::CityError;
 use shelf::{Shelf, Slot};
 
 /// Layers that are made at once; others wait. Making one is reading a dataset from end to end.
 const BUILDS_MAX: usize = 2;
+/// Layers that wait for their turn, those being made included; whoever asks for one more is told
+/// to come again.
+const BUILDS_WAITING_MAX: usize = 32;
 /// Tries to make a layer while access rules keep changing under it.
 const BUILD_TRIES_MAX: usize = 3;
 /// Rows that move with the clock are read anew after so long.
@@ -123,12 +126,14 @@ pub(crate) struct Atlas {
     shelf: Shelf,
     limits: AtlasLimits,
     builds: Semaphore,
+    waiting: Semaphore,
 }
 
 impl Atlas {
     pub fn new(catalog: Arc<Catalog>, usage: Arc<dyn UsageSink>, limits: AtlasLimits) -> Self {
         let shelf = Shelf::new(&limits);
-        Self { catalog, usage, shelf, limits, builds: Semaphore::new(BUILDS_MAX) }
+        let (builds, waiting) = (Semaphore::new(BUILDS_MAX), Semaphore::new(BUILDS_WAITING_MAX));
+        Self { catalog, usage, shelf, limits, builds, waiting }
     }
 
     /// What the session sees of a dataset whose places it may see, one by one.
@@ -154,18 +159,23 @@ impl Atlas {
             Slot::Ready(shown) => return Ok(Some(shown)),
             Slot::Empty(cell) => cell,
         };
-        // In a task of its own: who asked may go away, others wait for the same layer.
+        // In a task of its own: once it is being made, who asked may go away, others wait for the
+        // same layer. Before that nobody makes what nobody waits for; the next who does has a turn.
+        let (asker, here) = oneshot::channel();
         let (atlas, session) = (self.clone(), session.clone());
         let (contract, spec) = (contract.clone(), spec.clone());
         let work = tokio::spawn(async move {
-            let made = slot.get_or_try_init(|| atlas.make(&session, &contract, &spec, sight)).await;
-            if made.is_ok() {
-                atlas.shelf.trim();
+            let make = || atlas.make(&session, &contract, &spec, sight, asker);
+            let made = slot.get_or_try_init(make).await.cloned();
+            match &made {
+                Ok(_) => atlas.shelf.trim(),
+                Err(_) => atlas.shelf.give_up(slot),
             }
-            made.cloned()
+            made
         });
-        let made = work.await.map_err(build::broken)??;
-        match made {
+        let made = work.await.map_err(build::broken)?;
+        drop(here);
+        match made? {
             shelf::Made::Shown(shown) => Ok(Some(shown)),
             shelf::Made::Refused(reason) => Err(CityError::TooLarge(reason)),
         }
@@ -177,8 +187,12 @@ impl Atlas {
         contract: &Contract,
         spec: &LayerSpec,
         mut sight: Sight,
+        asker: oneshot::Sender<()>,
     ) -> Result<shelf::Made, CityError> {
-        let _turn = self.builds.acquire().await.expect("the semaphore is never closed");
+        let _place = self.waiting.try_acquire().map_err(|_| {
+            CityError::Busy(format!("{BUILDS_WAITING_MAX} layers are being made: try again"))
+        })?;
+        let _turn = turn(&self.builds, asker).await?;
         for _ in 0..BUILD_TRIES_MAX {
             let started = Instant::now();
             let built = self.build(session, contract, spec, &sight).await?;
@@ -202,5 +216,40 @@ impl Atlas {
             }
         }
         Err(CityError::Busy("access rules are changing: try again".to_owned()))
+    }
+}
+
+/// A turn at making, unless whoever asked goes away before it comes.
+async fn turn(
+    builds: &Semaphore,
+    mut asker: oneshot::Sender<()>,
+) -> Result<SemaphorePermit<'_>, CityError> {
+    tokio::select! {
+        biased;
+        () = asker.closed() => Err(CityError::Busy("nobody waits for this layer".to_owned())),
+        turn = builds.acquire() => Ok(turn.expect("the semaphore is never closed")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_makes_what_nobody_waits_for() {
+        let builds = Semaphore::new(1);
+        let (asker, here) = oneshot::channel();
+        let held = turn(&builds, asker).await.unwrap();
+        let (asker, gone) = oneshot::channel();
+        let queued = turn(&builds, asker);
+        let leaving = async { drop(gone) };
+        let (queued, ()) = tokio::join!(queued, leaving);
+        assert!(matches!(queued, Err(CityError::Busy(_))));
+        drop((held, here));
+        let (asker, gone) = oneshot::channel();
+        drop(gone);
+        let late = turn(&builds, asker).await;
+        assert!(matches!(late, Err(CityError::Busy(_))), "gone before its turn came");
+        assert_eq!(builds.available_permits(), 1);
     }
 }

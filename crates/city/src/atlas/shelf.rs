@@ -91,6 +91,20 @@ impl Shelf {
         Slot::Empty(cell)
     }
 
+    /// Takes away a cell that was not filled, with the last of those who would have filled it.
+    pub fn give_up(&self, cell: Cell) {
+        /// The shelf's own hold, and that of whoever gives up.
+        const HOLDS: usize = 2;
+        let mut kept = self.lock();
+        kept.retain(|entry| {
+            !Arc::ptr_eq(&entry.cell, &cell)
+                || entry.cell.get().is_some()
+                || Arc::strong_count(&cell) > HOLDS
+        });
+        // Let go under the lock: of two who give up at once the second is the last.
+        drop(cell);
+    }
+
     /// Lets go of what was unused for longest until the rest fits. Who is drawing from a layer
     /// keeps it until the tile is done.
     pub fn trim(&self) {

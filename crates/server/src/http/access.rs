@@ -23,7 +23,9 @@ use super::input::Who;
 use super::watch::Noted;
 use super::{Http, authenticate};
 use crate::fault::{Code, Fault};
-use crate::limits::{HTTP_LONG_SECONDS_MAX, HTTP_SECONDS_MAX, seconds};
+use crate::limits::{
+    HTTP_LONG_SECONDS_MAX, HTTP_SECONDS_MAX, SIGN_IN_BODY_BYTES_MAX, SIGN_IN_SECONDS_MAX, seconds,
+};
 
 /// Who comes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +44,23 @@ pub struct Route {
     /// The variable of the path that names the dataset the action is done to.
     dataset: &'static str,
     seconds_max: u64,
+    /// Whether a request takes one of the places of strangers.
+    crowded: bool,
     handler: MethodRouter<Arc<Http>>,
 }
 
-/// A route that answers everybody.
+/// A route that answers everybody: in little time, to a short body, and to so many at once, so
+/// that strangers who send nothing keep nobody else waiting.
 pub fn open<H, T>(method: Method, path: &'static str, handler: H) -> Route
 where
     H: Handler<T, Arc<Http>>,
     T: 'static,
 {
-    route(method, path, Gate::Open, handler)
+    let mut route = route(method, path, Gate::Open, handler);
+    route.seconds_max = SIGN_IN_SECONDS_MAX;
+    route.crowded = true;
+    route.handler = route.handler.layer(DefaultBodyLimit::max(SIGN_IN_BODY_BYTES_MAX));
+    route
 }
 
 /// A route that answers who may do `action`. Where that is done to a dataset, `{id}` of the path
@@ -71,7 +80,7 @@ where
 {
     let filter = MethodFilter::try_from(method.clone()).expect("routes have standard methods");
     let (dataset, seconds_max) = ("id", HTTP_SECONDS_MAX);
-    Route { method, path, gate, dataset, seconds_max, handler: on(filter, handler) }
+    Route { method, path, gate, dataset, seconds_max, crowded: false, handler: on(filter, handler) }
 }
 
 impl Route {
@@ -80,6 +89,14 @@ impl Route {
     pub fn long(mut self) -> Self {
         self.seconds_max = HTTP_LONG_SECONDS_MAX;
         self.handler = self.handler.layer(DefaultBodyLimit::disable());
+        self
+    }
+
+    /// For whoever watches over the process: answered however many strangers are at the door. The
+    /// handler reads no body, so that nobody can be slow in sending one.
+    #[must_use]
+    pub fn uncrowded(mut self) -> Self {
+        self.crowded = false;
         self
     }
 
@@ -99,8 +116,19 @@ impl Route {
                 .layer(from_fn_with_state(door, admit))
                 .layer(from_fn_with_state(http.clone(), authenticate));
         }
+        if self.crowded {
+            handler = handler.layer(from_fn_with_state(http.clone(), strangers));
+        }
         (self.path, handler.layer(from_fn_with_state(self.seconds_max, deadline)))
     }
+}
+
+/// One of so many places at the open door.
+async fn strangers(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
+    let Ok(_place) = http.strangers.try_acquire() else {
+        return Fault::new(Code::Busy, "too many are signing in at once").into_response();
+    };
+    next.run(request).await
 }
 
 /// A time to the answer's head.
@@ -172,4 +200,50 @@ fn refusal(who: &Who, action: Action) -> Fault {
         .hint("ask for a role that may, or let somebody who may do it");
     fault.action = Some(action);
     fault
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode, header};
+    use city::{City, OpenOptions};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::http::{HttpOptions, router};
+    use crate::limits::HTTP_STRANGERS_MAX;
+
+    #[tokio::test]
+    async fn strangers_have_little_room_and_take_nobody_else_s() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = OpenOptions { dir: dir.path().join("city"), ..Default::default() };
+        let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packs/chengdu");
+        let city = Arc::new(City::create(&options, &pack).await.unwrap());
+        let url = "https://data.example".to_owned();
+        let http = Http::new(city, url, HttpOptions::default()).unwrap();
+        let router = router(http.clone());
+        let status = async |method: Method, path: &str, body: Body| {
+            let request = Request::builder().method(method).uri(path);
+            let request = request.header(header::CONTENT_TYPE, "application/json");
+            router.clone().oneshot(request.body(body).unwrap()).await.unwrap().status()
+        };
+        let all = u32::try_from(HTTP_STRANGERS_MAX).unwrap();
+        let taken = http.strangers.try_acquire_many(all).unwrap();
+        for (path, expected) in [
+            ("/api/sign-in", StatusCode::SERVICE_UNAVAILABLE),
+            ("/healthz", StatusCode::OK),
+            ("/readyz", StatusCode::OK),
+            ("/api/datasets", StatusCode::UNAUTHORIZED),
+        ] {
+            assert_eq!(status(Method::GET, path, Body::empty()).await, expected, "{path}");
+        }
+        drop(taken);
+        let found = status(Method::GET, "/api/sign-in", Body::empty()).await;
+        assert_eq!(found, StatusCode::OK);
+        let long = Body::from(vec![b' '; SIGN_IN_BODY_BYTES_MAX + 1]);
+        let found = status(Method::POST, "/api/session", long).await;
+        assert_eq!(found, StatusCode::PAYLOAD_TOO_LARGE);
+    }
 }

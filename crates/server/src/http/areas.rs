@@ -116,11 +116,11 @@ pub(super) async fn areas<'a>(http: &'a Http, who: &Who) -> Result<Areas<'a>, Fa
         return Ok(Areas { tree, outlines });
     }
     let (from, packed) = (outlines.clone().map(|(shown, f)| (shown, f.clone())), pack.clone());
-    let made = tokio::task::spawn_blocking(move || {
+    let made = http.maps.drawn(move || {
         let outlines = from.as_ref().map(|(shown, fields)| (&shown.layer, fields));
         AreaTree::of(&packed, outlines)
     });
-    let tree = Arc::new(made.await.map_err(Fault::internal)?);
+    let tree = Arc::new(made.await?);
     let mut trees = http.maps.trees.lock().map_err(Fault::internal)?;
     if trees.len() >= AREA_TREES_MAX {
         trees.pop_front();
@@ -191,6 +191,25 @@ impl AreaTree {
             }
         }
     }
+
+    /// Codes of the areas whose code is `text` or whose name holds it: the ones that begin with it
+    /// first, then higher areas. Looks at every one.
+    fn named(&self, text: &str, count_max: usize) -> Vec<String> {
+        let wanted = text.to_lowercase();
+        let mut found: Vec<(bool, usize, usize, &String)> = Vec::new();
+        for (code, node) in &self.nodes {
+            let en = node.name.en.to_lowercase();
+            let begins = node.name.zh.starts_with(text) || en.starts_with(&wanted);
+            if begins || node.name.zh.contains(text) || en.contains(&wanted) || code == text {
+                // Codes grow longer and fuller on the way down.
+                let depth = code.trim_end_matches('0').len();
+                found.push((!begins, depth, node.name.zh.chars().count(), code));
+            }
+        }
+        found.sort_unstable();
+        found.truncate(count_max);
+        found.into_iter().map(|(_, _, _, code)| code.clone()).collect()
+    }
 }
 
 fn word(level: AreaLevel) -> &'static str {
@@ -260,22 +279,16 @@ impl Areas<'_> {
         path
     }
 
-    /// Codes and names that hold `text`, the ones that begin with it first, then higher areas.
-    pub fn named(&self, text: &str, count_max: usize) -> Vec<AreaItem> {
-        let wanted = text.to_lowercase();
-        let mut found: Vec<(bool, usize, usize, &String)> = Vec::new();
-        for (code, node) in &self.tree.nodes {
-            let en = node.name.en.to_lowercase();
-            let begins = node.name.zh.starts_with(text) || en.starts_with(&wanted);
-            if begins || node.name.zh.contains(text) || en.contains(&wanted) || code == text {
-                // Codes grow longer and fuller on the way down.
-                let depth = code.trim_end_matches('0').len();
-                found.push((!begins, depth, node.name.zh.chars().count(), code));
-            }
-        }
-        found.sort_unstable();
-        found.truncate(count_max);
-        found.into_iter().filter_map(|(_, _, _, code)| self.item(code)).collect()
+    /// Areas whose code is `text` or whose name holds it, as [`AreaTree::named`] orders them.
+    pub async fn named(
+        &self,
+        http: &Http,
+        text: &str,
+        count_max: usize,
+    ) -> Result<Vec<AreaItem>, Fault> {
+        let (tree, text) = (self.tree.clone(), text.to_owned());
+        let codes = http.maps.drawn(move || tree.named(&text, count_max)).await?;
+        Ok(self.items(&codes))
     }
 }
 
@@ -338,11 +351,12 @@ mod tests {
     #[test]
     fn higher_areas_are_found_before_lower_ones() {
         let areas = areas();
-        let found = areas.named("锦江", 5);
-        assert_eq!(found[0].code, "510104000000");
+        let found = areas.tree.named("锦江", 5);
+        assert_eq!(found[0], "510104000000");
         assert!(found.len() <= 5);
-        assert_eq!(areas.named("jinjiang", 5)[0].code, "510104000000");
-        assert_eq!(areas.named("510104017000", 5)[0].level, "street");
-        assert!(areas.named("没有这个地方", 5).is_empty());
+        assert_eq!(areas.tree.named("jinjiang", 5)[0], "510104000000");
+        assert_eq!(areas.tree.named("510104017000", 5), ["510104017000"]);
+        assert_eq!(areas.item("510104017000").unwrap().level, "street");
+        assert!(areas.tree.named("没有这个地方", 5).is_empty());
     }
 }

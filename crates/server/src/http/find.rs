@@ -15,7 +15,6 @@ use super::Http;
 use super::areas::{AreaItem, areas};
 use super::datasets::Names;
 use super::input::{Asked, Who};
-use super::keys;
 use super::problem::Problem;
 use crate::fault::{Code, Fault};
 use crate::limits::{FOUND_DATASETS_MAX, FOUND_OBJECTS_MAX, FOUND_PLACES_MAX, SEARCH_CHARS_MAX};
@@ -86,7 +85,8 @@ pub async fn find(
     if text.is_empty() {
         return Err(Fault::new(Code::Invalid, "search for what?").hint("give `q` a part of a name"));
     }
-    let places = areas(&http, &who).await?.named(text, FOUND_PLACES_MAX);
+    let areas = areas(&http, &who).await?;
+    let places = areas.named(&http, text, FOUND_PLACES_MAX).await?;
     let places = places.into_iter().map(place).collect();
     let objects = objects(&http, &who, text).await?;
     let datasets = datasets(&http, &who, text).await?;
@@ -126,8 +126,7 @@ async fn objects(http: &Http, who: &Who, text: &str) -> Result<Vec<FoundObject>,
         };
         let (layer, title) = (layer.clone(), title.clone());
         let wanted = text.to_owned();
-        let work = move || in_layer(&shown, &layer, &title, &wanted);
-        let met = tokio::task::spawn_blocking(work).await.map_err(Fault::internal)?;
+        let met = http.maps.drawn(move || in_layer(&shown, &layer, &title, &wanted)).await?;
         found.extend(met.into_iter().enumerate());
     }
     found.sort_by_key(|(nth, _)| *nth);
@@ -176,5 +175,5 @@ fn key(shown: &Shown, feature: usize) -> Option<String> {
             })
         })
         .collect();
-    parts.filter(|parts| !parts.is_empty()).map(|parts| keys::join(&parts))
+    parts.filter(|parts| !parts.is_empty()).map(|parts| pack::keys::join(&parts))
 }

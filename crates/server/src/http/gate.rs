@@ -67,10 +67,7 @@ pub async fn authenticate(
     next: Next,
 ) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let found = match bearer(request.headers()) {
-        Some(token) => by_token(&http, token).await,
-        None => by_cookie(&http, request.method(), request.headers(), path.as_deref()).await,
-    };
+    let found = asker(&http, request.method(), request.headers(), path.as_deref()).await;
     let (principal, seated) = match found {
         Ok(found) => found,
         Err(fault) => return fault.into_response(),
@@ -85,6 +82,25 @@ pub async fn authenticate(
         http.denials.note(&http, &principal, &action).await;
     }
     response
+}
+
+/// Whether who asked by these headers would be let in again, to read, as the very same: neither
+/// shut out since nor given other rights.
+pub async fn still_good(http: &Http, headers: &HeaderMap, path: &str, who: &Principal) -> bool {
+    let now = asker(http, &Method::GET, headers, Some(path)).await;
+    now.is_ok_and(|(principal, _)| *principal == *who)
+}
+
+async fn asker(
+    http: &Http,
+    method: &Method,
+    headers: &HeaderMap,
+    path: Option<&str>,
+) -> Result<(Arc<Principal>, Option<Seated>), Fault> {
+    match bearer(headers) {
+        Some(token) => by_token(http, token).await,
+        None => by_cookie(http, method, headers, path).await,
+    }
 }
 
 async fn by_token(http: &Http, token: &str) -> Result<(Arc<Principal>, Option<Seated>), Fault> {

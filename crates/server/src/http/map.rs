@@ -25,14 +25,30 @@ use crate::limits::{AREA_TREES_MAX, TILES_DRAWN_MAX};
 pub struct Maps {
     /// Area trees by the stamp of the layer that they were made from, the newest last.
     pub(super) trees: Mutex<VecDeque<(String, Arc<AreaTree>)>>,
-    /// Places for who draws tiles: drawing keeps a processor busy.
-    pub(super) pens: Arc<Semaphore>,
+    /// Places for who draws tiles or looks through features: that keeps a processor busy.
+    pens: Arc<Semaphore>,
 }
 
 impl Default for Maps {
     fn default() -> Self {
         let trees = Mutex::new(VecDeque::with_capacity(AREA_TREES_MAX));
         Self { trees, pens: Arc::new(Semaphore::new(TILES_DRAWN_MAX)) }
+    }
+}
+
+impl Maps {
+    /// Does what keeps a processor busy, away from the threads that answer, in its turn. The place
+    /// is kept until the work is done, also where whoever asked has gone.
+    pub(super) async fn drawn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        let pen = self.pens.clone().acquire_owned().await.map_err(Fault::internal)?;
+        let drawing = tokio::task::spawn_blocking(move || {
+            let _pen = pen;
+            work()
+        });
+        drawing.await.map_err(Fault::internal)
     }
 }
 

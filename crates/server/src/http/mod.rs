@@ -22,7 +22,6 @@ mod find;
 mod gate;
 mod headers;
 mod input;
-mod keys;
 mod listen;
 mod map;
 mod objects;
@@ -68,7 +67,7 @@ use self::gate::{Denials, authenticate};
 use self::rate::Rates;
 use crate::backend::Backend;
 use crate::fault::{Code, Fault};
-use crate::limits::{EVENT_STREAMS_MAX, HTTP_BODY_BYTES_MAX, HTTP_REQUESTS_MAX};
+use crate::limits::{HTTP_BODY_BYTES_MAX, HTTP_REQUESTS_MAX, HTTP_STRANGERS_MAX};
 
 /// How the HTTP face is served.
 #[derive(Debug, Clone, Default)]
@@ -91,9 +90,10 @@ pub struct Http {
     /// Where this city is found, without a slash at its end: names in DCAT and OpenLineage.
     base_url: String,
     places: Semaphore,
+    /// Those of the places that strangers may take.
+    strangers: Semaphore,
     uploads: Semaphore,
-    /// Streams of events that may still be opened.
-    streams: Arc<Semaphore>,
+    streams: events::Streams,
     /// True once the server stops: what would go on for ever ends then.
     closing: signal::Sender<bool>,
     rates: Rates,
@@ -139,8 +139,9 @@ impl Http {
             maps: map::Maps::default(),
             base_url,
             places,
+            strangers: Semaphore::new(HTTP_STRANGERS_MAX),
             uploads,
-            streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
+            streams: events::Streams::default(),
             closing: signal::Sender::new(false),
             rates,
             options,

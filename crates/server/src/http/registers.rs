@@ -286,8 +286,8 @@ pub async fn history(
     Named((dataset, key)): Named<(String, String)>,
 ) -> Result<Json<HistoryList>, Fault> {
     let session = who.session();
-    let (contract, _) = http.city.access_to(&session, &dataset).await?;
-    let versions = http.city.row_history(&session, contract, &key).await?;
+    let (contract, access) = http.city.access_to(&session, &dataset).await?;
+    let versions = http.city.row_history(&session, contract, &access, &key).await?;
     if versions.is_empty() {
         let reason = format!("{dataset} never had a row `{key}`");
         return Err(Fault::new(Code::NotFound, reason));

@@ -27,8 +27,8 @@ const CLOSED: [&str; 3] = ["/api", "/tiles", "/ogc"];
 /// The table.
 pub fn table() -> Vec<Route> {
     let mut routes = vec![
-        open(GET, "/healthz", healthy),
-        open(GET, "/readyz", ready),
+        open(GET, "/healthz", healthy).uncrowded(),
+        open(GET, "/readyz", ready).uncrowded(),
         open(GET, "/api/openapi.json", openapi::serve),
         closed(GET, "/metrics", Action::MetricsRead, figures::metrics),
         closed(POST, "/api/sql", Action::SqlQuery, sql::sql),

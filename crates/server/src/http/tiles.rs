@@ -32,7 +32,7 @@ const LEFT_OUT: &str = "x-features-left-out";
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TileQuery {
-    /// The moment that rows are shown of, RFC 3339; now where it is left out.
+    /// The moment that rows are shown of, RFC 3339, to the minute; now where it is left out.
     #[param(value_type = Option<String>)]
     as_of: Option<DateTime<Utc>>,
 }
@@ -99,7 +99,7 @@ pub async fn tile(
     let plan = map::plan(&http)?;
     let layer = plan.layers.iter().find(|layer| layer.id == id).ok_or_else(|| no_layer(&id))?;
     let tile = tile_id(z, x, y)?;
-    let session = Session { as_of: asked.as_of, ..who.session() };
+    let session = Session { as_of: asked.as_of.map(minute_of), ..who.session() };
     let shown = http.city.features(&session, &LayerSpec::of(layer)).await?;
     let shown = shown.ok_or_else(|| no_layer(&id))?;
     if z > layer.maxzoom {
@@ -107,6 +107,12 @@ pub async fn tile(
         return Err(Fault::new(Code::Invalid, reason).hint("enlarge those: they hold all detail"));
     }
     draw(&http, shown, id, tile, &headers).await
+}
+
+/// The minute that a moment lies in: each moment asked about is a layer to be made.
+fn minute_of(moment: DateTime<Utc>) -> DateTime<Utc> {
+    let seconds = moment.timestamp();
+    DateTime::from_timestamp(seconds - seconds.rem_euclid(60), 0).unwrap_or(moment)
 }
 
 pub(super) fn tile_id(z: u8, x: u32, y: u32) -> Result<TileId, Fault> {
@@ -130,10 +136,7 @@ pub(super) async fn draw(
     if known.is_some_and(|tags| tags.split(',').any(|known| known.trim() == tag)) {
         return Ok(with_tag(StatusCode::NOT_MODIFIED.into_response(), &tag));
     }
-    let pens = http.maps.pens.clone();
-    let _pen = pens.acquire_owned().await.map_err(Fault::internal)?;
-    let drawn = tokio::task::spawn_blocking(move || shown.layer.tile(&name, tile, &CAPS));
-    let drawn = drawn.await.map_err(Fault::internal)?;
+    let drawn = http.maps.drawn(move || shown.layer.tile(&name, tile, &CAPS)).await?;
     if drawn.bytes.is_empty() {
         return Ok(with_tag(StatusCode::NO_CONTENT.into_response(), &tag));
     }
@@ -155,4 +158,17 @@ fn with_tag(mut response: Response, tag: &str) -> Response {
         headers.insert(header::ETAG, tag);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_of_a_minute_are_one() {
+        let minute = |text: &str| minute_of(text.parse().unwrap()).to_rfc3339();
+        assert_eq!(minute("2024-05-01T08:30:59.999999Z"), "2024-05-01T08:30:00+00:00");
+        assert_eq!(minute("2024-05-01T08:30:00Z"), "2024-05-01T08:30:00+00:00");
+        assert_eq!(minute("1969-12-31T23:59:30Z"), "1969-12-31T23:59:00+00:00");
+    }
 }

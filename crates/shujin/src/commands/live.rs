@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray};
 use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, TimeDelta, Utc};
-use city::City;
+use city::{City, CityError};
 use store::lake::Producer;
 use synth::{Reading, Stream, StreamOptions};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -86,9 +86,11 @@ async fn append(city: &City, readings: &[Reading]) -> Result<()> {
     let seq = u64::try_from(readings[0].observed_at.timestamp()).context("before 1970")?;
     loop {
         let producer = Producer { id: PRODUCER.to_owned(), seq };
-        match city.lake().append(DATASET, rows.clone(), Some(producer)).await {
+        match city.append_readings(DATASET, rows.clone(), producer).await {
             Ok(_) => return Ok(()),
-            Err(error) if error.is_back_pressure() => tokio::time::sleep(ROOM_WAIT).await,
+            Err(CityError::Lake(error)) if error.is_back_pressure() => {
+                tokio::time::sleep(ROOM_WAIT).await;
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderValue, Uri};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use chrono::{SecondsFormat, Utc};
 use city::CityError;
@@ -13,11 +13,10 @@ use super::collections::{seen, spec};
 use super::crs::Crs;
 use super::page::{Page, Reading};
 use super::query::ItemsQuery;
-use super::{GEOJSON, link, typed};
+use super::{GEOJSON, encoded, link, typed};
 use crate::fault::{Code, Fault};
 use crate::http::Http;
 use crate::http::input::{Asked, Named, Who};
-use crate::http::keys;
 use crate::http::problem::Problem;
 
 /// The coordinate system of an answer, in angle brackets.
@@ -73,12 +72,8 @@ fn with_crs(mut response: Response, crs: Crs) -> Response {
 fn collection(page: &Page, own: &str, given: &Parameters, query: &ItemsQuery) -> Vec<u8> {
     let at = |offset: usize| {
         let kept = given.iter().filter(|(name, _)| name != "offset" && name != "limit");
-        let mut parameters: Vec<String> = kept
-            .map(|(name, value)| {
-                let part = |text: &str| keys::join(&[text.to_owned()]);
-                format!("{}={}", part(name), part(value))
-            })
-            .collect();
+        let mut parameters: Vec<String> =
+            kept.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
         parameters.push(format!("limit={}", query.limit));
         parameters.push(format!("offset={offset}"));
         format!("{own}/items?{}", parameters.join("&"))
@@ -127,9 +122,8 @@ fn joined(head: &Value, name: &str, member: &str) -> Vec<u8> {
 pub async fn one(
     State(http): State<Arc<Http>>,
     who: Who,
-    Named((id, _key)): Named<(String, String)>,
+    Named((id, key)): Named<(String, String)>,
     Asked(given): Asked<Parameters>,
-    address: Uri,
 ) -> Result<Response, Fault> {
     let (contract, sight) = seen(&http, &who, &id).await?;
     let mut crs = Crs::Crs84;
@@ -141,14 +135,17 @@ pub async fn one(
         }
     }
     let unknown = || Fault::new(Code::NotFound, "there is no such feature");
-    // As it stands in the address: decoded, a key's own `~` would be one that parts it.
-    let raw = address.path().rsplit('/').next().unwrap_or_default();
-    let key = keys::split(raw).ok_or_else(unknown)?;
+    let key = pack::keys::split(&key, contract.key.len()).ok_or_else(unknown)?;
     let reading = Reading { http: &http, session: who.session(), contract, sight: &sight, crs };
     let feature = reading.one(&key).await?.ok_or_else(unknown)?;
     let own = format!("{}/ogc/collections/{id}", http.base_url);
     let links = json!([
-        link(format!("{own}/items/{raw}"), "self", GEOJSON, "this feature"),
+        link(
+            format!("{own}/items/{}", encoded(&pack::keys::join(&key))),
+            "self",
+            GEOJSON,
+            "this feature"
+        ),
         link(own, "collection", "application/json", "its collection"),
     ]);
     let open = feature.strip_suffix('}').unwrap_or(&feature);

@@ -48,6 +48,22 @@ pub(super) fn link(href: String, rel: &str, media: &str, title: &str) -> Value {
     json!({ "href": href, "rel": rel, "type": media, "title": title })
 }
 
+/// A text as a part of an address: all but RFC 3986's unreserved characters percent-encoded.
+pub(super) fn encoded(text: &str) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let mut part = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            part.push(char::from(byte));
+        } else {
+            part.push('%');
+            part.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            part.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+    }
+    part
+}
+
 /// JSON under a media type of its own.
 pub(super) fn typed(body: Vec<u8>, media: &'static str) -> Response {
     let mut response = body.into_response();
@@ -85,4 +101,15 @@ pub async fn landing(State(http): State<Arc<Http>>, _who: Who) -> Result<Json<Va
 )]
 pub async fn conformance(_who: Who) -> Json<Value> {
     Json(json!({ "conformsTo": CONFORMS }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_an_address_has_no_character_with_a_meaning_of_its_own() {
+        assert_eq!(encoded("S-0001_a.b~c"), "S-0001_a.b~c");
+        assert_eq!(encoded("1号/?#&=% "), "1%E5%8F%B7%2F%3F%23%26%3D%25%20");
+    }
 }

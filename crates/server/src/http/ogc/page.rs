@@ -25,7 +25,7 @@ use spatial::Value;
 use super::crs::Crs;
 use super::query::{Box4, ItemsQuery};
 use crate::fault::{Code, Fault};
-use crate::http::{Http, keys};
+use crate::http::Http;
 
 /// Features of a page, each as the text of a GeoJSON feature.
 #[derive(Debug, Default)]
@@ -88,17 +88,21 @@ impl Reading<'_> {
     }
 
     async fn by_index(&self, query: &ItemsQuery, shown: &Arc<Shown>) -> Result<Page, Fault> {
-        let found: Vec<u32> = match query.bbox {
+        let (matched, page): (usize, Vec<u32>) = match query.bbox {
             Some(wanted) => {
                 let shown = shown.clone();
                 let search = move || shown.layer.within(&wanted.rect());
-                tokio::task::spawn_blocking(search).await.map_err(Fault::internal)?
+                let found = self.http.maps.drawn(search).await?;
+                (found.len(), found.into_iter().skip(query.offset).take(query.limit).collect())
             }
-            None => (0..u32::try_from(shown.layer.len()).unwrap_or(u32::MAX)).collect(),
+            None => {
+                let matched = shown.layer.len();
+                let all = 0..u32::try_from(matched).unwrap_or(u32::MAX);
+                (matched, all.skip(query.offset).take(query.limit).collect())
+            }
         };
-        let matched = found.len();
-        let page = found.into_iter().skip(query.offset).take(query.limit);
-        let wanted: Vec<Vec<String>> = page.map(|feature| key_of(shown, feature)).collect();
+        let wanted: Vec<Vec<String>> =
+            page.into_iter().map(|feature| key_of(shown, feature)).collect();
         if wanted.is_empty() {
             return Ok(Page { features: Vec::new(), matched });
         }
@@ -270,7 +274,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// One integer is written as it is, any other key as in addresses.
+    /// One integer is written as it is, any other key as one text.
     fn id(&self, key: &[String]) -> String {
         if let [only] = key
             && let Ok(number) = only.parse::<i64>()
@@ -278,7 +282,7 @@ impl Reading<'_> {
         {
             return number.to_string();
         }
-        format!("\"{}\"", keys::join(key))
+        serde_json::Value::String(pack::keys::join(key)).to_string()
     }
 }
 
