@@ -21,6 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SHUJIN = Path(os.environ.get("SHUJIN", ROOT / "target/debug/shujin")).resolve()
 START_SECONDS_MAX = 90
+FILL_SECONDS_MAX = 600
 COMMAND_SECONDS_MAX = 300
 PASSWORD = "brocade-by-the-river"
 
@@ -176,6 +177,16 @@ def started(data, process, http, pg_port, log):
     raise AssertionError(f"the server did not start:\n{log.read_text()}")
 
 
+def filled(server, log):
+    """Waits until a demonstration that is served has all that it is filled with."""
+    deadline = time.monotonic() + FILL_SECONDS_MAX
+    while "The city is filled" not in log.read_text():
+        assert server.process.poll() is None, f"the server ended:\n{log.read_text()}"
+        assert time.monotonic() < deadline, f"the city was not filled:\n{log.read_text()}"
+        time.sleep(0.2)
+    return server
+
+
 @pytest.fixture(scope="session")
 def real_files():
     """The folder of real files. Tests that need it are skipped, by name, where it is absent."""
@@ -274,7 +285,7 @@ def mapped(tmp_path_factory):
     """A small synthetic city with places, its users, and a server over it."""
     folder = tmp_path_factory.mktemp("mapped")
     files, data = folder / "files", folder / "city"
-    shujin("synth", "--pack", ROOT / "packs/chengdu", "--out", files, "--people", 20_000,
+    shujin("synth", "--pack", ROOT / "packs/chengdu", "--out", files, "--people", 40_000,
            "--seed", 3)  # fmt: skip
     for dataset in MAP_DATASETS:
         summary = import_file(data, dataset, files / f"{dataset}.parquet")
@@ -365,7 +376,7 @@ def peopled(tmp_path_factory):
         cwd=ROOT,
         env=environment,
     )
-    started(data, process, http, pg, log).stop()
+    filled(started(data, process, http, pg, log), log).stop()
     for role, (organisation, areas) in WORKERS.items():
         add_user(data, f"the_{role}", organisation, role, areas=areas)
     add_user(

@@ -12,7 +12,7 @@ import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
-from conftest import ROOT, SHUJIN, free_port, started
+from conftest import ROOT, SHUJIN, filled, free_port, started
 from playwright.sync_api import expect, sync_playwright
 
 SCREENS = ROOT / "target/screens"
@@ -44,7 +44,7 @@ def demo_city(folder, people=20_000, real_files=None):
     )
     server = started(folder / "city", process, http, pg, log)
     try:
-        yield server
+        yield filled(server, log)
     finally:
         server.stop()
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from browser import Browser
-from conftest import ROOT, SHUJIN, free_port, import_file, shujin, started
+from conftest import ROOT, SHUJIN, filled, free_port, import_file, shujin, started
 
 READING_SECONDS_MAX = 60
 
@@ -27,7 +27,7 @@ def demo(tmp_path_factory):
         env=environment,
     )
     server = started(folder / "city", process, http, pg, log)
-    yield server, log
+    yield filled(server, log), log
     server.stop()
 
 

@@ -76,7 +76,7 @@ def test_the_map_lists_what_may_be_seen(mapped):
     assert "parcel" in planner and "parcel" in officer and "parcel" not in ecology
     # Groups have no places, and the statistics bureau is not shown them either.
     assert "enterprise" not in layers_of(mapped, "stat")
-    assert layers_of(mapped, "he") == {}, "who may not query sees no rows"
+    assert mapped.get("/api/map", "he")[0] == 403, "who may not query sees no rows"
     facility = ecology["facility"]
     assert facility["dataset"] == "place.facility" and facility["geometry"] == "point"
     assert facility["key"] == ["id"] and facility["title_field"] == "name"
@@ -122,18 +122,19 @@ def test_polygons_are_wound_and_named_in_both_languages(mapped):
 
 
 def test_finer_areas_and_smaller_streets_come_in_deeper(mapped):
+    # A small city's streets end with these.
     [lane] = rows_of(mapped, "lin", "SELECT ST_XMin(geometry) AS x, ST_YMin(geometry) AS y FROM"
-                                    " road.edge WHERE class = 'residential' LIMIT 1")  # fmt: skip
+                                    " road.edge WHERE class = 'secondary' LIMIT 1")  # fmt: skip
     levels = {}
     classes = {}
-    for zoom in (8, 10, 12, 13, 14, 15):
+    for zoom in (8, 10, 11, 12, 14, 15):
         where = tile_of(lane["x"], lane["y"], zoom)
         levels[zoom] = {f["properties"]["level"] for f in tile(mapped, "lin", "area", *where)}
         classes[zoom] = {f["properties"]["class"] for f in tile(mapped, "lin", "street", *where)}
     assert levels[8] <= {"city", "district"} and "street" in levels[10] | levels[12]
     assert "grid" in levels[14] and "micro_grid" in levels[15] and "micro_grid" not in levels[14]
     assert classes[8] <= {"expressway", "trunk"}
-    assert "residential" in classes[13] and "residential" not in classes[12]
+    assert "secondary" in classes[11] and "secondary" not in classes[10]
 
 
 def test_an_officer_s_tile_holds_no_other_district_s_rows(mapped):
@@ -185,7 +186,7 @@ def test_what_is_not_there_is_said_so(mapped):
     assert mapped.get("/tiles/facility/2/-1/0", "lin")[0] == 400
     assert mapped.get("/tiles/facility/18/1/0", "lin")[0] == 400
     assert mapped.get("/tiles/facility/12/0/0", "lin")[0] == 204
-    assert mapped.get(f"/tiles/facility/{zoom}/{x}/{y}", "he")[0] == 404
+    assert mapped.get(f"/tiles/facility/{zoom}/{x}/{y}", "he")[0] == 403
 
 
 def test_a_tile_that_did_not_change_is_not_sent_again(mapped):

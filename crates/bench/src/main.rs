@@ -67,6 +67,8 @@ enum Name {
     Point,
     /// Vector tiles of streets and boundaries, beside PostGIS.
     Tiles,
+    /// A demonstration's start, and 200 browsers at once.
+    Browsers,
     /// All of them.
     All,
 }
@@ -110,4 +112,5 @@ const FIGURES: &[(Name, Figure)] = &[
     (Name::Analytic, figures::analytic::measure),
     (Name::Point, figures::point::measure),
     (Name::Tiles, figures::tiles::measure),
+    (Name::Browsers, figures::browsers::measure),
 ];

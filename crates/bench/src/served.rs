@@ -1,10 +1,10 @@
 //! The real program: its command line, and a server that is asked over HTTP by a client that costs
 //! next to nothing.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -50,10 +50,9 @@ pub fn shujin(arguments: &[&str]) -> anyhow::Result<String> {
 /// A served city.
 #[derive(Debug)]
 pub struct Served {
-    process: Child,
+    process: Process,
     token: String,
-    port: u16,
-    connection: Mutex<Option<BufReader<TcpStream>>>,
+    talk: Mutex<Talk>,
 }
 
 /// What came back.
@@ -67,7 +66,7 @@ pub struct Answer {
 
 impl Served {
     pub fn start(data: &Path) -> anyhow::Result<Self> {
-        let folder = data.to_str().context("the folder's name is not UTF-8")?;
+        let folder = text(data)?;
         let token = shujin(&["token", "create", "--data", folder, USER])?;
         let (http, pg) = (free_port()?, free_port()?);
         let process = Command::new(program()?)
@@ -76,51 +75,157 @@ impl Served {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()?;
-        let served = Self { process, token, port: http, connection: Mutex::new(None) };
-        let started = Instant::now();
-        loop {
-            if served.get("/readyz").is_ok_and(|answer| answer.status == 200) {
-                return Ok(served);
-            }
-            if started.elapsed() > Duration::from_secs(START_SECONDS_MAX) {
-                bail!("the server did not start within {START_SECONDS_MAX} s");
-            }
-            std::thread::sleep(Duration::from_millis(POLL_MS));
-        }
+        let process = Process(process);
+        let talk = Mutex::new(ready(http)?);
+        Ok(Self { process, token, talk })
     }
 
     /// Asks over one connection that stays open.
     pub fn get(&self, path: &str) -> anyhow::Result<Answer> {
-        let mut kept = self.connection.lock().expect("no one panics while asking");
-        let mut connection = match kept.take() {
-            Some(connection) => connection,
-            None => {
-                let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-                stream.set_nodelay(true)?;
-                BufReader::new(stream)
-            }
-        };
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {}\r\n\r\n",
-            self.token
-        );
-        connection.get_mut().write_all(request.as_bytes())?;
-        let answer = read(&mut connection)?;
-        *kept = Some(connection);
-        Ok(answer)
+        let mut talk = self.talk.lock().expect("no one panics while asking");
+        talk.get(path, &self.token)
     }
 
     /// The server's peak resident set, as the kernel kept it.
     pub fn peak_mib(&self) -> anyhow::Result<f64> {
-        crate::memory::peak_mib(self.process.id()).context("the server's memory cannot be read")
+        self.process.peak_mib()
     }
 }
 
-impl Drop for Served {
+/// A demonstration, with the logins that it printed.
+#[derive(Debug)]
+pub struct Demo {
+    process: Process,
+    port: u16,
+    /// Names and tokens.
+    pub logins: Vec<(String, String)>,
+    rest: Mutex<Lines<BufReader<ChildStdout>>>,
+}
+
+impl Demo {
+    /// Returns when its first page can be used: the shell is there, and a planner's board.
+    pub fn start(data: &Path, people: u64) -> anyhow::Result<Self> {
+        let (http, pg) = (free_port()?, free_port()?);
+        let mut process = Command::new(program()?)
+            .args(["demo", "--data", text(data)?, "--people", &people.to_string()])
+            .args(["--http", &format!("127.0.0.1:{http}"), "--pg", &format!("127.0.0.1:{pg}")])
+            .current_dir(pack_dir().join("../.."))
+            .env_remove("CITY_DATA")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let said = process.stdout.take().context("its output is not piped")?;
+        let process = Process(process);
+        let (mut rest, mut logins) = (BufReader::new(said).lines(), Vec::new());
+        for line in rest.by_ref() {
+            let line = line?;
+            let mut words = line.split_whitespace();
+            if let (Some(user), Some(_), Some(token)) = (words.next(), words.next(), words.next())
+                && token.starts_with("shujin_")
+            {
+                logins.push((user.to_owned(), token.to_owned()));
+            }
+            if line.starts_with("Stop with") {
+                break;
+            }
+        }
+        let mut talk = ready(http)?;
+        let planner = logins.iter().find(|(user, _)| user == "planner");
+        let (_, token) = planner.context("the demonstration printed no logins")?;
+        for path in ["/", "/api/boards/planner"] {
+            let answer = talk.get(path, token)?;
+            anyhow::ensure!(answer.status == 200, "{path} was answered {}", answer.status);
+        }
+        Ok(Self { process, port: http, logins, rest: Mutex::new(rest) })
+    }
+
+    /// Waits until all is there that it is filled with.
+    pub fn wait_filled(&self) -> anyhow::Result<()> {
+        let mut rest = self.rest.lock().expect("no one panics while reading");
+        for line in rest.by_ref() {
+            if line?.starts_with("The city is filled") {
+                return Ok(());
+            }
+        }
+        bail!("the demonstration ended before it was filled")
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn peak_mib(&self) -> anyhow::Result<f64> {
+        self.process.peak_mib()
+    }
+}
+
+/// Ended in order when it is let go of.
+#[derive(Debug)]
+struct Process(Child);
+
+impl Process {
+    fn peak_mib(&self) -> anyhow::Result<f64> {
+        crate::memory::peak_mib(self.0.id()).context("the server's memory cannot be read")
+    }
+}
+
+impl Drop for Process {
     fn drop(&mut self) {
         // SIGTERM lets it write what is in memory.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let _ = self.process.wait();
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().context("the folder's name is not UTF-8")
+}
+
+/// Waits until a server answers.
+fn ready(port: u16) -> anyhow::Result<Talk> {
+    let started = Instant::now();
+    loop {
+        if let Ok(mut talk) = Talk::to(port)
+            && talk.get("/readyz", "").is_ok_and(|answer| answer.status == 200)
+        {
+            return Ok(talk);
+        }
+        if started.elapsed() > Duration::from_secs(START_SECONDS_MAX) {
+            bail!("the server did not start within {START_SECONDS_MAX} s");
+        }
+        std::thread::sleep(Duration::from_millis(POLL_MS));
+    }
+}
+
+/// One connection that stays open.
+#[derive(Debug)]
+pub struct Talk(BufReader<TcpStream>);
+
+impl Talk {
+    pub fn to(port: u16) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_nodelay(true)?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    pub fn get(&mut self, path: &str, token: &str) -> anyhow::Result<Answer> {
+        self.ask(path, token)?;
+        read(&mut self.0)
+    }
+
+    /// Asks for a stream; what is left to read is the stream.
+    pub fn stream(mut self, path: &str, token: &str) -> anyhow::Result<BufReader<TcpStream>> {
+        self.ask(path, token)?;
+        let mut line = String::new();
+        self.0.read_line(&mut line)?;
+        anyhow::ensure!(line.contains(" 200 "), "{path} was answered {}", line.trim_end());
+        Ok(self.0)
+    }
+
+    fn ask(&mut self, path: &str, token: &str) -> anyhow::Result<()> {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\r\n");
+        Ok(self.0.get_mut().write_all(request.as_bytes())?)
     }
 }
 

@@ -16,7 +16,7 @@ use datafusion::error::DataFusionError;
 use pack::platform::{AUDIT, DATASETS, QUARANTINE, REQUESTS, SCHEMA, USERS};
 use pack::{Contract, DatasetKind, SharingAttribute};
 
-use crate::source::Stores;
+use crate::source::{Stores, no_past};
 
 /// Entries of the audit that can be asked in SQL: the newest ones.
 const AUDIT_ROWS_MAX: i64 = 10_000;
@@ -58,7 +58,7 @@ impl Stores {
     ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
         if as_of.is_some() {
             let reason = format!("{} keeps no past: ask about now", contract.id);
-            return Err(DataFusionError::Plan(reason));
+            return Err(no_past(reason));
         }
         let columns = match contract.id.as_str() {
             DATASETS => self.dataset_rows().await?,

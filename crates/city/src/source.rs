@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use catalog::SqlError;
 use catalog::audit::Audit;
 use catalog::sharing::Sharing;
 use chrono::{DateTime, Utc};
@@ -13,7 +14,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use pack::{Contract, DatasetKind, Pack};
 use registry::{Registers, Registry, RegistryError};
-use store::lake::Lake;
+use store::lake::{Lake, LakeError};
 
 use crate::newest::Newest;
 use crate::platform;
@@ -49,6 +50,11 @@ fn room(contract: &Contract) -> Room {
     }
 }
 
+/// There is nothing wrong but the moment that was asked about: the asker may read why.
+pub(crate) fn no_past(reason: String) -> DataFusionError {
+    DataFusionError::External(Box::new(SqlError::Invalid { reason }))
+}
+
 #[async_trait]
 impl catalog::Source for Stores {
     async fn table(
@@ -64,11 +70,10 @@ impl catalog::Source for Stores {
             Room::Platform => self.platform_table(contract, as_of).await,
             Room::Registers => self.registers.table(contract, as_of).await.map_err(external),
             Room::Registry => self.registry.table(contract, as_of).await.map_err(external),
-            Room::Lake => self
-                .lake
-                .snapshot(dataset, as_of)
-                .await
-                .map_err(|error| DataFusionError::External(Box::new(error))),
+            Room::Lake => self.lake.snapshot(dataset, as_of).await.map_err(|error| match error {
+                gone @ LakeError::HistoryGone { .. } => no_past(gone.to_string()),
+                other => DataFusionError::External(Box::new(other)),
+            }),
         }
     }
 

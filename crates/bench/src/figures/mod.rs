@@ -2,6 +2,7 @@
 
 pub mod analytic;
 pub mod append;
+pub mod browsers;
 pub mod import;
 pub mod point;
 pub mod tiles;

@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use city::{City, CityError};
 use store::lake::Producer;
 use synth::{Reading, Stream, StreamOptions};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 /// Which city's sensors are played.
 #[derive(Debug, Clone, Copy)]
@@ -36,14 +36,13 @@ const EVERY: Duration = Duration::from_secs(5);
 const PEOPLE_MAX: usize = 1_000_000;
 
 /// Plays until the task is ended; what goes wrong ends it with a word and harms nothing else.
-pub fn play(city: Arc<City>, sensors: Sensors) -> Option<JoinHandle<()>> {
-    (sensors.people <= PEOPLE_MAX).then(|| {
-        tokio::spawn(async move {
-            if let Err(error) = feed(&city, sensors).await {
-                eprintln!("the sensors' readings have ended: {error:#}");
-            }
-        })
-    })
+pub async fn play(city: &City, sensors: Sensors) {
+    if sensors.people > PEOPLE_MAX {
+        return;
+    }
+    if let Err(error) = feed(city, sensors).await {
+        eprintln!("the sensors' readings have ended: {error:#}");
+    }
 }
 
 async fn feed(city: &City, Sensors { people, seed }: Sensors) -> Result<()> {

@@ -13,6 +13,7 @@ use city::{City, ImportRequest, OPERATOR};
 use pack::{AreaLevel, Text};
 use registry::{NewToken, NewUser, RegistryError};
 use server::http::doors::DemoLogin;
+use tokio::task::spawn_blocking;
 
 use super::feed;
 use crate::args::DemoArgs;
@@ -121,7 +122,9 @@ async fn fill_from(city: &City, args: &DemoArgs, scratch: &Path) -> Result<()> {
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let options = synth::Options { people: args.people, seed: args.seed, threads };
-    for (dataset, _) in synth::generate(city.pack(), scratch, options, &|_| {})? {
+    let (pack, folder) = (city.pack().clone(), scratch.to_owned());
+    let made = spawn_blocking(move || synth::generate(&pack, &folder, options, &|_| {}));
+    for (dataset, _) in made.await?? {
         if !real.contains(&dataset.as_str()) {
             take(city, &dataset, scratch.join(format!("{dataset}.parquet"))).await?;
         }

@@ -1,8 +1,10 @@
 //! Serving a city, and the demo: a city of its own with logins to try it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use city::City;
@@ -10,6 +12,7 @@ use city::folder::{Folder, make_private_dir};
 use server::http::doors::Doors;
 use server::http::oidc::{self, Provider};
 use server::{Faces, FacesOptions, PgTls, RateOptions};
+use tokio::task::JoinHandle;
 
 use super::live::{self, Sensors};
 use super::{open_options, sample};
@@ -25,10 +28,8 @@ pub async fn serve(args: ServeArgs) -> Result<ExitCode> {
             bail!("no city in {}: name a pack with --pack to make one", options.dir.display())
         }
     };
-    run(city, &args.faces, None, Doors::default(), |http, pg| {
-        println!("{http}  postgresql://{pg}/city");
-    })
-    .await
+    let ready = |http: &str, pg: SocketAddr| println!("{http}  postgresql://{pg}/city");
+    run(city, &args.faces, Doors::default(), ready, |_| None).await
 }
 
 /// Marks a folder as a demonstration's; says whether all of it is there, and of which city.
@@ -55,24 +56,43 @@ pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
         std::fs::write(&marker, "being filled\n").with_context(|| marker.display().to_string())?;
     }
     let city = City::open_or_create(&options, &args.pack).await?;
-    // One that was stopped while it was filled goes on: a file taken twice changes nothing.
-    let mut sensors = mark.as_deref().and_then(played);
-    if !mark.is_some_and(|mark| mark.starts_with(FILLED)) {
-        sample::fill(&city, &args).await.context("the demonstration city could not be made")?;
-        let mark = format!("{FILLED} {} {}\n", args.people, args.seed);
-        std::fs::write(&marker, &mark).with_context(|| marker.display().to_string())?;
-        sensors = played(&mark);
-    }
     let logins = sample::logins(&city).await?;
     let doors = Doors { demo: Some(logins.doors()), ..Doors::default() };
-    run(city, &args.faces, sensors, doors, |http, pg| {
-        println!("\nShujin serves {} at {http}", args.data.data.display());
+    let data = args.data.data.display().to_string();
+    let ready = |http: &str, pg: SocketAddr| {
+        println!("\nShujin serves {data} at {http}");
         println!("SQL:  psql \"host={} port={} dbname=city user=USER\"\n", pg.ip(), pg.port());
         println!("{}", logins.table());
         println!("Ask:  select site, avg(pm25) from air.pm25 group by site;");
-        println!("Stop with Ctrl-C. Start anew by deleting {}.", args.data.data.display());
-    })
-    .await
+        println!("Stop with Ctrl-C. Start anew by deleting {data}.");
+    };
+    let faces = args.faces.clone();
+    let living = |city| Some(tokio::spawn(inhabit(city, args, marker, mark)));
+    run(city, &faces, doors, ready, living).await
+}
+
+/// What goes on while a demonstration is served: it is filled, where it is not yet, so that nobody
+/// waits in front of a closed door; then its sensors tell what they see.
+async fn inhabit(
+    city: Arc<City>,
+    args: DemoArgs,
+    marker: PathBuf,
+    mark: Option<String>,
+) -> Result<()> {
+    let mut mark = mark.unwrap_or_default();
+    // One that was stopped while it was filled goes on: a file taken twice changes nothing.
+    if !mark.starts_with(FILLED) {
+        println!("\nThe city is being filled; what is there so far can be seen.\n");
+        let started = Instant::now();
+        sample::fill(&city, &args).await.context("the demonstration city could not be made")?;
+        mark = format!("{FILLED} {} {}\n", args.people, args.seed);
+        std::fs::write(&marker, &mark).with_context(|| marker.display().to_string())?;
+        println!("\nThe city is filled ({:.0} s).", started.elapsed().as_secs_f64());
+    }
+    if let Some(sensors) = played(&mark) {
+        live::play(&city, sensors).await;
+    }
+    Ok(())
 }
 
 /// The sensors of the city that a demonstration was filled with.
@@ -85,9 +105,9 @@ fn played(mark: &str) -> Option<Sensors> {
 async fn run(
     city: City,
     args: &FaceArgs,
-    sensors: Option<Sensors>,
     mut doors: Doors,
-    ready: impl FnOnce(&str, std::net::SocketAddr),
+    ready: impl FnOnce(&str, SocketAddr),
+    work: impl FnOnce(Arc<City>) -> Option<JoinHandle<Result<()>>>,
 ) -> Result<ExitCode> {
     doors.public_url = args.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
     if let Some(path) = &args.oidc {
@@ -97,13 +117,16 @@ async fn run(
     }
     let city = Arc::new(city);
     let faces = Faces::start(city.clone(), options(args), doors, Arc::new(EmbeddedUi)).await?;
-    let sensors = sensors.and_then(|sensors| live::play(city.clone(), sensors));
     ready(&faces.http_url(), faces.pg_addr());
-    stop_signal().await?;
-    if let Some(sensors) = sensors {
-        sensors.abort();
+    let mut work = work(city.clone());
+    let ended = tokio::select! {
+        stopped = stop_signal() => stopped,
+        failure = failure(work.as_mut()) => Err(failure),
+    };
+    if let Some(work) = work.filter(|work| !work.is_finished()) {
+        work.abort();
         // Ended or not, it has let go of the city.
-        let _ = sensors.await;
+        let _ = work.await;
     }
     faces.stop().await;
     match Arc::try_unwrap(city) {
@@ -111,7 +134,19 @@ async fn run(
         // A request that would not end holds on to it; all that was acknowledged is on the disk.
         Err(_) => eprintln!("stopped while a request was still under way"),
     }
-    Ok(ExitCode::SUCCESS)
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+/// Why the work beside the serving ended. Work that is done well, or not there, never says.
+async fn failure(work: Option<&mut JoinHandle<Result<()>>>) -> anyhow::Error {
+    if let Some(work) = work {
+        match work.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return error,
+            Err(error) => return error.into(),
+        }
+    }
+    std::future::pending().await
 }
 
 fn options(args: &FaceArgs) -> FacesOptions {
