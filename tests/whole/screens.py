@@ -12,6 +12,7 @@ import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from conftest import ROOT, SHUJIN, filled, free_port, started
 from playwright.sync_api import expect, sync_playwright
 
@@ -19,6 +20,7 @@ SCREENS = ROOT / "target/screens"
 AXE = ROOT / "web/node_modules/axe-core/axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 WAIT_MS = 20_000
+expect.set_options(timeout=WAIT_MS)
 # The map draws by WebGL, in software where there is no graphics card.
 CHROMIUM = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 DESK = {"width": 1440, "height": 900}
@@ -97,7 +99,10 @@ class Visitor:
     def settled(self):
         """Waits until nothing says that it is being loaded."""
         self.page.wait_for_load_state("load")
-        expect(self.page.locator(".loading, [aria-busy=true]")).to_have_count(0, timeout=WAIT_MS)
+        # A page that has not begun says nothing of loading; a chart that is on its way is empty.
+        expect(self.page.locator("main h1")).not_to_have_count(0)
+        waits = self.page.locator(".loading, [aria-busy=true], .chart:not(:has(svg))")
+        expect(waits).to_have_count(0, timeout=3 * WAIT_MS)
         return self
 
     def take(self, name, axe=True):
@@ -121,3 +126,52 @@ class Visitor:
 
     def close(self):
         self.context.close()
+
+
+def assert_fits(page):
+    """No page is scrolled sideways; wide tables scroll in themselves."""
+    asked = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    width, room = page.evaluate(asked)
+    assert width <= room, f"{page.url} is {width} px wide on a screen of {room}"
+
+
+def map_drawn(page):
+    """Waits until a map has drawn all it has; returns how many objects of each layer are in view."""
+    expect(page.locator(".map[data-state=idle]")).to_be_visible(timeout=3 * WAIT_MS)
+    return json.loads(page.locator(".map").get_attribute("data-drawn"))
+
+
+# One demonstration for all: what a test leaves behind must be its own (a user, a row, a query).
+
+
+@pytest.fixture(scope="session")
+def shown_city(real_files, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("screens")
+    with demo_city(folder, real_files=real_files) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def http(shown_city):
+    return shown_city.http
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(http, browser):
+    """A visitor, signed in where a user is named, who leaves when the block ends."""
+
+    @contextmanager
+    def visit(user=None, size=DESK, language="zh", theme="light"):
+        visitor = Visitor(browser, http, size, language, theme)
+        try:
+            yield visitor.sign_in(user) if user else visitor
+        finally:
+            visitor.close()
+
+    return visit

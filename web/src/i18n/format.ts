@@ -123,3 +123,13 @@ export function unitOf(column: { unit?: string | null; unit_title?: Text | null 
 export function listed(items: readonly string[]): string {
   return items.join(language.value === 'zh' ? '、' : ', ');
 }
+
+/** A word with a note in brackets, as the language writes them. */
+export function bracketed(word: string, note: string): string {
+  return language.value === 'zh' ? `${word}（${note}）` : `${word} (${note})`;
+}
+
+/** What is asked for, and how. */
+export function withHint(word: string, hint: string): string {
+  return language.value === 'zh' ? `${word}：${hint}` : `${word}: ${hint}`;
+}

@@ -108,12 +108,17 @@ pub(crate) fn from_json(spec: &Spec, text: Option<&str>) -> Option<FileStats> {
     Some(FileStats { rows, columns: columns.collect() })
 }
 
-/// A decimal text may be read back one step off; ranges must not become narrower.
+/// A decimal text may be read back some steps off: the reader rounds the digits, the power of ten
+/// and their product by half a step each, and a step is up to twice as fine there. Ranges must not
+/// become narrower.
+const STEPS_OFF_MAX: usize = 4;
+
 fn widened(range: ColumnRange) -> ColumnRange {
+    let off = |from: f64, step: fn(f64) -> f64| (0..STEPS_OFF_MAX).fold(from, |at, _| step(at));
     match (range.min, range.max) {
         (ScalarValue::Float64(Some(min)), ScalarValue::Float64(Some(max))) => ColumnRange {
-            min: ScalarValue::Float64(Some(min.next_down())),
-            max: ScalarValue::Float64(Some(max.next_up())),
+            min: ScalarValue::Float64(Some(off(min, f64::next_down))),
+            max: ScalarValue::Float64(Some(off(max, f64::next_up))),
         },
         (min, max) => ColumnRange { min, max },
     }

@@ -14,8 +14,7 @@ import { SVGRenderer } from 'echarts/renderers';
 import { token } from '@/app/theme';
 import { compact, cityZone, moment, number } from '@/i18n/format';
 import { language } from '@/i18n';
-import { displayWidth } from '../table';
-import type { ChartSpec } from './spec';
+import { lies, type ChartSpec } from './spec';
 
 use([
   AriaComponent,
@@ -41,8 +40,8 @@ const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond', 'pin', 'arrow'] as con
 const POINTS_WITH_SYMBOLS_MAX = 40;
 const HOUR_MS = 3_600_000;
 const TEXT_PX = 12;
-const BARS_STANDING_MAX = 12;
-const LETTERS_STANDING_MAX = 56;
+/** A line of names, in their own size, axis and margins included. */
+const NAME_LINE = 1.5;
 
 function timeLabel(text: string, span: number): string {
   const at = moment(text);
@@ -117,17 +116,16 @@ function options(
   const span = moment(spec.labels.at(-1) ?? 0).getTime() - first;
   const shown = spec.time ? spec.labels.map((text) => timeLabel(text, span)) : spec.labels;
   const scatter = spec.kind === 'scatter';
-  // Long names of many bars are read more easily lying down.
-  const letters = spec.labels.reduce((sum, label) => sum + displayWidth(label) + 2, 0);
-  const named = spec.kind === 'bar' && !spec.time && spec.labels.some((text) => !Number(text));
-  const lying = named && (spec.labels.length > BARS_STANDING_MAX || letters > LETTERS_STANDING_MAX);
+  const lying = lies(spec);
+  // Each name where there is a line for it; else as many as do not overlap.
+  const roomy = lying && height / spec.labels.length >= size * NAME_LINE;
   const category = {
     type: scatter ? 'value' : 'category',
     ...(scatter ? { scale: true } : { data: shown }),
     ...(lying ? { inverse: true } : {}),
     axisLabel: {
       color: soft,
-      hideOverlap: true,
+      ...(roomy ? { interval: 0 } : { hideOverlap: true }),
       fontFamily: token('font'),
       fontSize: size,
       width: Math.round(size * 9),

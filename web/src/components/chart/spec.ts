@@ -2,6 +2,7 @@
 // read from the columns' types, and can be said.
 import type { Cell, Column, Row } from '@/api/types';
 import { moment } from '@/i18n/format';
+import { displayWidth } from '../table';
 
 export type ChartKind = 'line' | 'bar' | 'scatter' | 'pie';
 
@@ -30,6 +31,25 @@ export interface Choice {
 }
 
 export const SERIES_MAX = 6;
+
+const BARS_STANDING_MAX = 12;
+const LETTERS_STANDING_MAX = 56;
+const LINE_PX = 19;
+const AROUND_PX = 52;
+const LINES_MAX = 60;
+
+/** Long names of many bars are read more easily lying down. */
+export function lies(spec: ChartSpec): boolean {
+  if (spec.kind !== 'bar' || spec.time || spec.labels.every((text) => Number(text))) return false;
+  const letters = spec.labels.reduce((sum, label) => sum + displayWidth(label) + 2, 0);
+  return spec.labels.length > BARS_STANDING_MAX || letters > LETTERS_STANDING_MAX;
+}
+
+/** The height at which each lying bar has its name beside it; at least what was asked for. */
+export function heightOf(spec: ChartSpec, least: number): number {
+  if (!lies(spec)) return least;
+  return Math.max(least, Math.min(spec.labels.length, LINES_MAX) * LINE_PX + AROUND_PX);
+}
 
 const NUMERIC = /^(u?int|float|double|decimal|number|integer|real|bigint)/i;
 const TIME = /^(timestamp|date|time)/i;
