@@ -21,7 +21,7 @@ CHINESE = "[\\u3000-\\u303f\\u4e00-\\u9fff\\uff01-\\uff5e]"
 # What is written on a page, but for the city's own names and the button that offers Chinese.
 WRITTEN = """chinese => {
   const found = [], wanted = new RegExp(chinese);
-  const theirs = 'td, dd, svg, script, style, [lang^=zh], .cm-editor';
+  const theirs = 'td, dd, svg, script, style, body [lang^=zh], .cm-editor';
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const { data, parentElement } = walker.currentNode;
@@ -122,6 +122,7 @@ def test_every_page_reads_in_english_and_in_the_dark(visit):
                 page.goto(f"/{path}")
                 visitor.take(f"en-{(path or 'home').replace('/', '-')}")
                 expect(page.get_by_text("You may not see this")).to_have_count(0)
+                expect(page.locator("html")).to_have_attribute("lang", "en")
                 left = page.evaluate(WRITTEN, CHINESE)
                 assert not left, (path, left)
 
