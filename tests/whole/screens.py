@@ -141,22 +141,23 @@ def map_drawn(page):
     return json.loads(page.locator(".map").get_attribute("data-drawn"))
 
 
-# One demonstration for all: what a test leaves behind must be its own (a user, a row, a query).
+# Each file of tests has a demonstration; what a test leaves behind in it must be its own (a user, a
+# row, a query).
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shown_city(real_files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("screens")
     with demo_city(folder, real_files=real_files) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def http(shown_city):
     return shown_city.http
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     with chromium() as browser:
         yield browser
