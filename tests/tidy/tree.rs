@@ -22,9 +22,10 @@ impl Tree {
         let files = listed
             .split('\0')
             .filter(|path| !path.is_empty())
-            // Deleted but not yet committed, or not text: nothing to read.
+            // Deleted but not yet committed: not there. A picture is there, and has no text.
             .filter_map(|path| {
-                Some((path.to_owned(), std::fs::read_to_string(root.join(path)).ok()?))
+                let bytes = std::fs::read(root.join(path)).ok()?;
+                Some((path.to_owned(), String::from_utf8(bytes).unwrap_or_default()))
             })
             .collect();
         Self { files }
