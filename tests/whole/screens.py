@@ -136,7 +136,7 @@ def assert_fits(page):
 
 
 def map_drawn(page):
-    """Waits until a map has drawn all it has; returns how many objects of each layer are in view."""
+    """Waits until a map is drawn; returns how many objects of each layer are in view."""
     expect(page.locator(".map[data-state=idle]")).to_be_visible(timeout=3 * WAIT_MS)
     return json.loads(page.locator(".map").get_attribute("data-drawn"))
 

@@ -1,4 +1,4 @@
-"""What is on the screens, whoever looks: in both languages, by keys alone, on a telephone, a wall."""
+"""What is on the screens: in both languages, by keys alone, on a telephone and on a wall."""
 
 import re
 
