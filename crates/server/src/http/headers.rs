@@ -15,6 +15,8 @@ use axum::http::{HeaderMap, HeaderValue};
 pub const PAGE_POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; \
      img-src 'self' data: blob:; worker-src 'self' blob:; connect-src 'self'; \
      frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+/// What loads other things. A worker is held to its own script's policy, not to its page's.
+const LOADING: [&str; 2] = ["text/html", "text/javascript"];
 /// Everything else is data: it loads nothing and is framed by nobody.
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; \
      form-action 'none'; sandbox";
@@ -31,9 +33,9 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 /// Completes an answer's head. `secure`: it goes out over TLS. `closed`: it is about somebody's
 /// data, and no cache keeps it unless its handler says so.
 pub fn complete(headers: &mut HeaderMap, secure: bool, closed: bool) {
-    let page =
-        headers.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html"));
-    let policy = if page { PAGE_POLICY } else { DATA_POLICY };
+    let media = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let loads = LOADING.iter().any(|kind| media.starts_with(kind.as_bytes()));
+    let policy = if loads { PAGE_POLICY } else { DATA_POLICY };
     let mut add = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
@@ -69,6 +71,8 @@ mod tests {
         assert!(!PAGE_POLICY.contains("unsafe"), "no unsafe-inline, no unsafe-eval");
         assert_eq!(page[STRICT_TRANSPORT_SECURITY], TRANSPORT);
         assert!(!page.contains_key(CACHE_CONTROL));
+        let worker = completed("text/javascript", true, false);
+        assert_eq!(worker[CONTENT_SECURITY_POLICY], PAGE_POLICY, "it fetches the map's tiles");
         let data = completed("application/json", false, true);
         assert_eq!(data[CONTENT_SECURITY_POLICY], DATA_POLICY);
         assert_eq!(data[CACHE_CONTROL], "no-store");
