@@ -17,6 +17,8 @@ use catalog::{Catalog, SqlError};
 const STACK_BYTES: usize = 16 * 1024 * 1024;
 /// A text that runs longer than this tells nothing new.
 const SECONDS_MAX: u64 = 2;
+/// Printing more rows than this would take longer than answering them.
+const ROWS_MAX: u64 = 2_000;
 
 /// Whole values that only their owners see: identity numbers, telephone numbers, another
 /// department's plan.
@@ -34,6 +36,7 @@ fn city() -> &'static Arc<Catalog> {
     CITY.get_or_init(|| {
         let limits = Limits {
             partitions: 1,
+            output_rows_max: ROWS_MAX,
             time_max: std::time::Duration::from_secs(SECONDS_MAX),
             ..Limits::default()
         };
