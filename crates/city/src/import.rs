@@ -460,7 +460,7 @@ impl<'a> Run<'a> {
     fn worst_reasons(&self) -> Vec<(String, u64)> {
         let mut reasons: Vec<(String, u64)> =
             self.reasons.iter().map(|(reason, count)| (reason.clone(), *count)).collect();
-        reasons.sort_by(|a, b| b.1.cmp(&a.1));
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         reasons
     }
 

@@ -96,11 +96,14 @@ pub struct City {
     catalog: Arc<Catalog>,
     atlas: Arc<Atlas>,
     /// Who is at work on what: an import on its dataset, statistics on theirs.
-    turns: Mutex<BTreeMap<(Work, String), Arc<AsyncMutex<()>>>>,
+    turns: Mutex<BTreeMap<(Work, String), Turn>>,
     statistics: Mutex<BTreeMap<String, KeptStatistics>>,
     /// Makes the salts shown to names that nobody has.
     login_secret: Vec<u8>,
 }
+
+/// Held by whoever is at work.
+type Turn = Arc<AsyncMutex<()>>;
 
 impl City {
     /// Makes a city from a pack in a folder that holds none, and opens it.

@@ -28,10 +28,12 @@ impl Upload {
         tokio::task::spawn_blocking(move || {
             loop {
                 let piece = piece(&mut file);
-                let more = piece.as_ref().is_ok_and(|piece| !piece.is_empty());
+                if piece.as_ref().is_ok_and(Bytes::is_empty) {
+                    return;
+                }
                 let failed = piece.is_err();
                 // A request that is over has nobody to read for.
-                if (more || failed) && sender.blocking_send(piece).is_err() || !more {
+                if sender.blocking_send(piece).is_err() || failed {
                     return;
                 }
             }

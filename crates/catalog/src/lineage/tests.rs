@@ -22,7 +22,8 @@ use super::*;
 fn context() -> SessionContext {
     let ctx = SessionContext::new();
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let tables: [(&str, &str, Vec<(&str, DataType)>); 4] = [
+    type Columns = Vec<(&'static str, DataType)>;
+    let tables: [(&str, &str, Columns); 4] = [
         (
             "air",
             "pm25",

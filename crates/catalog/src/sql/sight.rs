@@ -30,7 +30,7 @@ pub struct Sight {
 impl Sight {
     /// Whether the rows seen change by themselves as time goes on: the filter asks the clock.
     pub fn moving(&self) -> bool {
-        self.filter.as_ref().is_some_and(|filter| asks_the_clock(filter))
+        self.filter.as_ref().is_some_and(asks_the_clock)
     }
 
     /// Whether rows read under one may be shown under the other. Both were resolved when they were

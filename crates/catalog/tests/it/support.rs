@@ -190,7 +190,7 @@ pub fn city_pack() -> Pack {
 pub const NAMES: [&str; 8] = ["王芳", "李伟", "张敏", "刘洋", "陈静", "杨磊", "赵强", "黄丽"];
 
 pub fn people() -> RecordBatch {
-    let n = NAMES.len() as i64;
+    let n = i64::try_from(NAMES.len()).unwrap();
     let areas = ["510104001", "510104002", "510104001", "510105001", "510105002", "510107001"];
     let schema = city_pack().datasets[PEOPLE].arrow_schema();
     let columns: Vec<ArrayRef> = vec![

@@ -1,6 +1,6 @@
 //! Whole files in, chunks out.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used, reason = "tests")]
 
 mod common;
 mod csv;

@@ -48,6 +48,7 @@ impl fmt::Debug for Rules {
 
 impl Rules {
     /// Reads rules without validating them: what they name need not be there.
+    #[expect(clippy::result_large_err, reason = "read once, when a pack is loaded")]
     pub fn parse(text: &str) -> Result<Self, ParseErrors> {
         Ok(Self { policies: Arc::new(PolicySet::from_str(text)?) })
     }

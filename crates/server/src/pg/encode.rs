@@ -120,7 +120,7 @@ impl Shape {
             let lines = batch
                 .map_err(plain)
                 .and_then(|batch| copy_lines(&shape, &batch, &format))
-                .map_or_else(|error| vec![Err(error)], |lines| lines);
+                .unwrap_or_else(|error| vec![Err(error)]);
             stream::iter(lines)
         });
         stream::iter(header).chain(lines)
@@ -141,10 +141,12 @@ fn copy_lines(
     let batch = shape.fit(batch).map_err(plain)?;
     let delimiter = format.delimiter.to_string();
     let mut encoder = if format.csv {
-        let mut options = CopyCsvOptions::default();
-        options.delimiter = delimiter.as_str().into();
-        options.quote = format.quote.to_string().as_str().into();
-        options.null_string = format.null.as_str().into();
+        let options = CopyCsvOptions {
+            delimiter: delimiter.as_str().into(),
+            quote: format.quote.to_string().as_str().into(),
+            null_string: format.null.as_str().into(),
+            ..CopyCsvOptions::default()
+        };
         CopyEncoder::new_csv(shape.fields.clone(), options)
     } else {
         let options = CopyTextOptions {

@@ -17,7 +17,10 @@ fn plan() -> Plan {
     Plan { key: vec![0], bytes_max: 1 << 28, features_max: 1 << 20, ..Plan::default() }
 }
 
-fn layer(rows: &[(i64, Option<&str>, Option<Vec<u8>>)], plan: Plan) -> Layer {
+/// An id, a name and a geometry as WKB.
+type Row = (i64, Option<&'static str>, Option<Vec<u8>>);
+
+fn layer(rows: &[Row], plan: Plan) -> Layer {
     let schema = Arc::new(Schema::new(vec![
         Field::new("id", DataType::Int64, false),
         Field::new("name", DataType::Utf8, true),
@@ -234,7 +237,7 @@ fn a_class_is_drawn_from_its_zoom() {
 
 #[test]
 fn where_there_is_no_room_the_least_goes_first() {
-    let rows: Vec<(i64, Option<&str>, Option<Vec<u8>>)> = (0..5_000)
+    let rows: Vec<Row> = (0..5_000)
         .map(|id| {
             (id, None, Some(point(104.0 + f64::from(i32::try_from(id).unwrap()) * 1e-5, 30.6)))
         })

@@ -61,8 +61,8 @@ fn children_fill_their_parents_and_neighbours_share_edges() {
     let (codes, parents) = (texts(&batch, "code"), texts(&batch, "parent"));
     let (areas, rings) = (numbers(&batch, "area_m2"), shapes(&batch));
     let mut children: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for at in 0..codes.len() {
-        children.entry(parents[at]).or_default().push(at);
+    for (at, parent) in parents.iter().enumerate() {
+        children.entry(parent).or_default().push(at);
     }
     let mut filled = 0;
     for at in 0..codes.len() {

@@ -151,7 +151,7 @@ struct Function {
 }
 
 impl Function {
-    fn new(
+    fn made(
         name: &'static str,
         returns: DataType,
         body: impl Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync + 'static,
@@ -169,19 +169,19 @@ impl Function {
 
     fn constant(name: &'static str, value: impl Into<Option<String>>) -> ScalarUDF {
         let value = value.into();
-        Self::new(name, DataType::Utf8, move |_, rows| {
+        Self::made(name, DataType::Utf8, move |_, rows| {
             Ok(Arc::new(StringArray::from(vec![value.as_deref(); rows])))
         })
     }
 
     fn flag(name: &'static str, value: bool) -> ScalarUDF {
-        Self::new(name, DataType::Boolean, move |_, rows| {
+        Self::made(name, DataType::Boolean, move |_, rows| {
             Ok(Arc::new(BooleanArray::from(vec![value; rows])))
         })
     }
 
     fn number(name: &'static str, value: i64) -> ScalarUDF {
-        Self::new(name, DataType::Int64, move |_, rows| {
+        Self::made(name, DataType::Int64, move |_, rows| {
             Ok(Arc::new(Int64Array::from(vec![value; rows])))
         })
     }
@@ -191,7 +191,7 @@ impl Function {
         name: &'static str,
         find: impl Fn(i32, Option<i32>) -> Option<String> + Send + Sync + 'static,
     ) -> ScalarUDF {
-        Self::new(name, DataType::Utf8, move |arguments, rows| {
+        Self::made(name, DataType::Utf8, move |arguments, rows| {
             let oids = numbers(arguments.first(), rows)?;
             let parts = numbers(arguments.get(1), rows)?;
             let (oids, parts) =
@@ -301,7 +301,7 @@ fn failed(error: &pgwire::error::PgWireError) -> DataFusionError {
 }
 
 fn current_setting(settings: Arc<Mutex<Settings>>) -> ScalarUDF {
-    Function::new("current_setting", DataType::Utf8, move |arguments, rows| {
+    Function::made("current_setting", DataType::Utf8, move |arguments, rows| {
         let settings = settings.lock().unwrap_or_else(PoisonError::into_inner);
         let names = texts(arguments.first(), rows)?;
         // The second argument says that an unknown name is null rather than an error.
@@ -319,7 +319,7 @@ fn current_setting(settings: Arc<Mutex<Settings>>) -> ScalarUDF {
 }
 
 fn set_config(settings: Arc<Mutex<Settings>>) -> ScalarUDF {
-    Function::new("set_config", DataType::Utf8, move |arguments, rows| {
+    Function::made("set_config", DataType::Utf8, move |arguments, rows| {
         let mut settings = settings.lock().unwrap_or_else(PoisonError::into_inner);
         let (names, values) = (texts(arguments.first(), rows)?, texts(arguments.get(1), rows)?);
         let pairs = names.as_string::<i32>().iter().zip(values.as_string::<i32>().iter());
@@ -348,7 +348,7 @@ fn description_functions(directory: &Arc<Directory>) -> Vec<ScalarUDF> {
             relation.columns.get(index)?.comment.clone()
         }),
         Function::constant("shobj_description", None),
-        Function::new("to_regclass", DataType::Int32, move |arguments, rows| {
+        Function::made("to_regclass", DataType::Int32, move |arguments, rows| {
             if let Some(array) = arguments.first().filter(|array| array.data_type().is_integer()) {
                 return Ok(cast(array, &DataType::Int32)?);
             }
@@ -357,7 +357,7 @@ fn description_functions(directory: &Arc<Directory>) -> Vec<ScalarUDF> {
             let oids = oids.map(|name| name?.parse().ok().or_else(|| names.number(name?)));
             Ok(Arc::new(oids.collect::<Int32Array>()))
         }),
-        Function::new("pg_regclass_name", DataType::Utf8, move |arguments, rows| {
+        Function::made("pg_regclass_name", DataType::Utf8, move |arguments, rows| {
             if let Some(array) = arguments.first().filter(|array| array.data_type().is_integer()) {
                 let oids = cast(array, &DataType::Int32)?;
                 let oids = oids.as_primitive::<Int32Type>().iter();
@@ -367,7 +367,7 @@ fn description_functions(directory: &Arc<Directory>) -> Vec<ScalarUDF> {
             }
             texts(arguments.first(), rows)
         }),
-        Function::new("to_regtype", DataType::Int32, |arguments, rows| {
+        Function::made("to_regtype", DataType::Int32, |arguments, rows| {
             let found = texts(arguments.first(), rows)?;
             let oids = found.as_string::<i32>().iter().map(|name| type_oid(name?));
             Ok(Arc::new(oids.collect::<Int32Array>()))
@@ -377,7 +377,7 @@ fn description_functions(directory: &Arc<Directory>) -> Vec<ScalarUDF> {
 
 /// `format(template, …)` with `%s`, `%I` and `%L`.
 fn format_text() -> ScalarUDF {
-    Function::new("format", DataType::Utf8, |arguments, rows| {
+    Function::made("format", DataType::Utf8, |arguments, rows| {
         let columns =
             arguments.iter().map(|array| texts(Some(array), rows)).collect::<Result<Vec<_>>>()?;
         let value = |column: usize, row: usize| {
@@ -541,7 +541,7 @@ fn constant_functions() -> Vec<ScalarUDF> {
 /// Who sees a thing may read it and may do nothing else with it.
 fn privilege(name: &'static str) -> ScalarUDF {
     const READING: &[&str] = &["select", "usage", "connect", "execute"];
-    Function::new(name, DataType::Boolean, |arguments, rows| {
+    Function::made(name, DataType::Boolean, |arguments, rows| {
         let asked = texts(arguments.last(), rows)?;
         let answers = asked.as_string::<i32>().iter().map(|asked| {
             asked.map(|asked| {

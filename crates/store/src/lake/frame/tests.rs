@@ -14,7 +14,7 @@ fn head(seq: u64, group_start: u64, body: &[u8]) -> Head {
         group_start,
         ingested_at: 1_763_856_000_000_000 + i64::try_from(seq).unwrap(),
         schema_id: 0x0123_4567_89ab_cdef,
-        producer: (seq % 2 == 0).then(|| ("import/abc".to_owned(), seq * 10)),
+        producer: seq.is_multiple_of(2).then(|| ("import/abc".to_owned(), seq * 10)),
         table: "air.pm25".to_owned(),
         body_len: u32::try_from(body.len()).unwrap(),
         body_crc: crc32c::crc32c(body),

@@ -123,8 +123,8 @@ async fn the_past_of_an_append_table_is_exact_to_the_batch() {
             lake.clone()
         };
         assert_eq!(count_at(&lake, "r", Some(before)).await, 0);
-        for (i, at) in moments.iter().enumerate() {
-            assert_eq!(count_at(&lake, "r", Some(*at)).await, 10 * (i as i64 + 1));
+        for (files, at) in (1_i64..).zip(&moments) {
+            assert_eq!(count_at(&lake, "r", Some(*at)).await, 10 * files);
         }
     }
 }

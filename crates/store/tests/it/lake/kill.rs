@@ -197,7 +197,7 @@ fn run_and_kill(dir: &Path, starts: &Starts, compacts: bool, wait: Duration) -> 
         told
     });
     // Some kills hit the opening itself, with its replay.
-    if wait.as_millis() % 4 != 0 {
+    if !wait.as_millis().is_multiple_of(4) {
         let _ = is_open.recv_timeout(Duration::from_secs(60));
     }
     std::thread::sleep(wait);

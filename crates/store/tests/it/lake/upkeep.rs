@@ -23,8 +23,8 @@ async fn compaction_changes_no_row_and_no_past() {
     assert_eq!((done.files_merged, done.files_written, done.files_deleted), (6, 1, 0));
     assert_eq!(lake.stats("r").unwrap().files, 1);
     assert_eq!(values(&lake, "r", SUM).await, before);
-    for (i, at) in moments.iter().enumerate() {
-        assert_eq!(count_at(&lake, "r", Some(*at)).await, 100 * (i as i64 + 1));
+    for (files, at) in (1_i64..).zip(&moments) {
+        assert_eq!(count_at(&lake, "r", Some(*at)).await, 100 * files);
     }
     // The merged file is sorted, so that a point read finds its pages.
     let sorted = values(&lake, "r", "SELECT site, at FROM t").await;
