@@ -47,6 +47,8 @@ def test_registers_are_listed_with_what_a_form_needs(peopled):
     assert uses["required"] and "vacant" in uses["codes"]
     [count] = sql(peopled, "SELECT count(*) AS n FROM place.facility")
     assert registers["place.facility"]["count"] == count["n"] > 50
+    page = peopled.send("GET", "/api/datasets/place.facility", user=PLANNER)[1]
+    assert page["freshness"]["state"] != "never", "it says when it was last changed"
 
 
 def test_rows_are_searched_narrowed_sorted_and_paged(peopled):
