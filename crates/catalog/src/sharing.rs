@@ -114,6 +114,16 @@ impl std::fmt::Debug for Sharing {
     }
 }
 
+/// A dataset's grants that hold at `now`, the oldest first.
+fn active(dataset: &str, now: DateTime<Utc>) -> sea_orm::Select<sharing_grant::Entity> {
+    sharing_grant::Entity::find()
+        .filter(sharing_grant::Column::Dataset.eq(dataset))
+        .filter(sharing_grant::Column::EndedUs.is_null())
+        .filter(sharing_grant::Column::ExpiresUs.gt(micros(now)))
+        .order_by_asc(sharing_grant::Column::GrantedUs)
+        .order_by_asc(sharing_grant::Column::Id)
+}
+
 impl Sharing {
     pub async fn open(
         records: &Records,
@@ -156,15 +166,20 @@ impl Sharing {
         organisation: &str,
         now: DateTime<Utc>,
     ) -> Result<Vec<Grant>, SharingError> {
-        let rows = sharing_grant::Entity::find()
-            .filter(sharing_grant::Column::Dataset.eq(dataset))
+        let rows = active(dataset, now)
             .filter(sharing_grant::Column::Organisation.eq(organisation))
-            .filter(sharing_grant::Column::EndedUs.is_null())
-            .filter(sharing_grant::Column::ExpiresUs.gt(micros(now)))
-            .order_by_asc(sharing_grant::Column::GrantedUs)
-            .order_by_asc(sharing_grant::Column::Id)
             .all(self.records.read())
             .await?;
+        rows.into_iter().map(Grant::try_from).collect()
+    }
+
+    /// What anybody was granted of a dataset and may see at `now`.
+    pub async fn all_active_grants(
+        &self,
+        dataset: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Grant>, SharingError> {
+        let rows = active(dataset, now).all(self.records.read()).await?;
         rows.into_iter().map(Grant::try_from).collect()
     }
 

@@ -24,11 +24,8 @@ impl City {
     pub async fn facts(&self, contract: &Contract) -> Result<Facts, CityError> {
         let now = Utc::now();
         let organisation = self.pack().organisations.iter().find(|o| o.id == contract.owner);
-        let mut grants = Vec::new();
-        for organisation in &self.pack().organisations {
-            let active = self.sharing().active_grants(&contract.id, &organisation.id, now).await;
-            grants.extend(active.map_err(|error| CityError::Invalid(error.to_string()))?);
-        }
+        let grants = self.sharing().all_active_grants(&contract.id, now).await;
+        let grants = grants.map_err(|error| CityError::Invalid(error.to_string()))?;
         let runs = catalog::quality::records::latest(self.records(), &contract.id, 1).await?;
         let usage = catalog::usage::records::summary(self.records(), &contract.id, now).await?;
         Ok(Facts {
