@@ -358,6 +358,7 @@ WORKERS = {
 PEOPLE = 30_000
 # The same planner's desk, with nothing but one district to look after.
 DISTRICT_PLANNER = "district_planner"
+DISTRICT_GRID_WORKER = "the_grid_worker_of_chenghua"
 
 
 @pytest.fixture(scope="session")
@@ -382,7 +383,8 @@ def peopled(tmp_path_factory):
     add_user(
         data, DISTRICT_PLANNER, "planning_natural_resources", "planner", areas=["510104000000"]
     )
-    names = [f"the_{role}" for role in WORKERS] + [DISTRICT_PLANNER]
+    add_user(data, DISTRICT_GRID_WORKER, "chenghua", "grid_worker", areas=["510108000000"])
+    names = [f"the_{role}" for role in WORKERS] + [DISTRICT_PLANNER, DISTRICT_GRID_WORKER]
     tokens = {name: token_of(data, name) for name in names}
     server = serve(data, folder / "server.log")
     server.tokens = tokens

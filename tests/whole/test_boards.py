@@ -1,9 +1,10 @@
 """Boards: every role of the city comes in to a home whose every tile has an answer for it."""
 
 import json
+import time
 
 import pytest
-from conftest import PEOPLE, ROOT, WORKERS, shujin
+from conftest import DISTRICT_GRID_WORKER, PEOPLE, ROOT, WORKERS, shujin
 
 
 def board(peopled, role, name, area=None):
@@ -63,6 +64,60 @@ def test_a_tile_is_narrowed_to_an_area_and_can_be_asked_again(peopled):
     assert status == 200 and again["rows"] == part["rows"]
     status, problem = peopled.send("GET", "/api/boards/planner?area=5'--", user="the_planner")
     assert status == 400 and problem["code"] == "invalid"
+
+
+def test_an_answer_is_shared_with_nobody_who_sees_something_else(peopled):
+    """Answers are kept; what decides whose they are is what each may see."""
+
+    def people(name):
+        status, page = peopled.send("GET", "/api/boards/grid", user=name)
+        assert status == 200, page
+        [tile] = [tile for tile in page["tiles"] if tile["id"] == "people"]
+        return tile["rows"][0]["people"], tile["sql"]
+
+    asked = []
+    for _ in range(3):
+        for name in ("the_grid_worker", DISTRICT_GRID_WORKER):
+            shown, statement = people(name)
+            status, own = peopled.send("POST", "/api/sql", {"sql": statement}, name)
+            assert status == 200 and own["rows"] == [{"people": shown}]
+            asked.append(shown)
+    assert asked[0] != asked[1] and asked == asked[:2] * 3
+
+
+def test_who_edits_a_register_sees_it_on_the_board_at_once(peopled):
+    def facilities():
+        [tile] = [t for t in board(peopled, "planner", "city")["tiles"] if t["id"] == "facilities"]
+        return tile["rows"][0]["facilities"]
+
+    rows = "/api/registers/place.facility/rows"
+    place = {"type": "Point", "coordinates": [104.08, 30.65]}
+    fields = {"kind": "clinic", "name": "看板诊所", "area_code": "510104017001"}
+    fields |= {"capacity": 12, "geometry": place}
+    before = facilities()
+    for count in range(1, 6):
+        new = {"fields": {"id": f"board-{count}", **fields}, "reason": "新建，验收文号 2024-18"}
+        status, made = peopled.send("POST", rows, new, "the_planner")
+        assert status in (200, 201), made
+        assert facilities() == before + count
+        status, page = peopled.send("GET", "/api/datasets/place.facility", user="the_planner")
+        assert status == 200, page
+
+
+def test_what_is_kept_is_used_by_whoever_reads_it(peopled):
+    def reads():
+        status, page = peopled.send("GET", "/api/datasets/place.facility", user="the_data_steward")
+        assert status == 200 and page["usage"], page
+        return page["usage"]["queries"]
+
+    before = reads()
+    for _ in range(10):
+        board(peopled, "planner", "city")
+    for _ in range(100):
+        if reads() >= before + 10:
+            break
+        time.sleep(0.1)
+    assert reads() >= before + 10
 
 
 def test_sources_are_those_of_the_plan_and_say_how_new_they_are(peopled):

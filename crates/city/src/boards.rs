@@ -1,20 +1,23 @@
 //! One tile of a board, asked as its reader.
 //!
 //! A tile is governed SQL like any other: what its reader may not see is not in it, and what it
-//! was made from is told by the plan that ran, not by who wrote it.
+//! was made from is told by the plan that ran, not by who wrote it. Readers who see the same share
+//! answers (`answers.rs`); each reading is in the usage log all the same.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use catalog::lineage::How;
+use catalog::usage::{Outcome, UsageEntry};
 use catalog::{Session, SqlError};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use pack::sql::in_area;
-use pack::{Field, Text, Tile};
+use pack::{Text, Tile};
+use uuid::Uuid;
 
+use crate::answers::Answered;
 use crate::platform::is_stale;
 use crate::{City, CityError};
 
@@ -28,12 +31,7 @@ pub const TILE_ROWS_MAX: usize = 1_000;
 pub struct TileAnswer {
     /// What was asked, area and all: it can be asked again as it stands.
     pub sql: String,
-    pub schema: SchemaRef,
-    pub rows: Vec<RecordBatch>,
-    /// There were more rows.
-    pub cut: bool,
-    /// For each column the field that it shows unchanged, where there is one.
-    pub fields: Vec<Option<Field>>,
+    pub answered: Arc<Answered>,
     pub sources: Vec<SourceOf>,
 }
 
@@ -77,17 +75,38 @@ impl City {
         })?;
         let session = asking(session)?;
         let time_max = Duration::from_secs(TILE_SECONDS_MAX);
-        let asked = tokio::time::timeout(time_max, self.ask(&session, sql)).await;
-        asked.unwrap_or_else(|_| {
+        let started = Instant::now();
+        let asked = tokio::time::timeout(time_max, self.answered(&session, &sql)).await;
+        let (answered, kept) = asked.unwrap_or_else(|_| {
             Err(CityError::Sql(SqlError::Limit {
                 what: catalog::sql::LimitKind::Time,
                 reason: format!("the tile took longer than {TILE_SECONDS_MAX} s"),
             }))
-        })
+        })?;
+        if kept {
+            self.note_reading(&session, &sql, &answered, started);
+        }
+        let mut sources = Vec::new();
+        for dataset in &answered.datasets {
+            sources.extend(self.source_of(dataset).await);
+        }
+        Ok(TileAnswer { sql, answered, sources })
     }
 
-    async fn ask(&self, session: &Session, sql: String) -> Result<TileAnswer, CityError> {
-        let mut answer = self.query(session, &sql, &[]).await?;
+    /// A kept answer is used by whoever reads it.
+    fn note_reading(&self, session: &Session, sql: &str, answered: &Answered, started: Instant) {
+        let mut entry = UsageEntry::begin(Uuid::now_v7(), session, sql, Utc::now());
+        entry.used = answered.used.clone();
+        entry.rows = answered.rows.iter().map(|batch| batch.num_rows() as u64).sum();
+        entry.bytes = answered.bytes() as u64;
+        entry.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        entry.outcome = Outcome::Answered;
+        self.usage_sink().record(entry);
+    }
+
+    /// Asks a question of the pack, and keeps as many rows as a tile shows.
+    pub(crate) async fn ask(&self, session: &Session, sql: &str) -> Result<Answered, CityError> {
+        let mut answer = self.query(session, sql, &[]).await?;
         let mut rows: Vec<RecordBatch> = Vec::new();
         let (mut count, mut cut) = (0, false);
         while let Some(batch) = answer.stream.try_next().await? {
@@ -108,11 +127,9 @@ impl City {
             _ => None,
         };
         let fields = lineage.columns.iter().map(field).collect();
-        let mut sources = Vec::new();
-        for dataset in &lineage.datasets {
-            sources.extend(self.source_of(dataset).await);
-        }
-        Ok(TileAnswer { sql, schema: answer.schema, rows, cut, fields, sources })
+        let used = lineage.fields_used();
+        let (schema, datasets) = (answer.schema, lineage.datasets);
+        Ok(Answered { schema, rows, cut, fields, datasets, used })
     }
 
     /// What a dataset is called and how new it is; none for what is no dataset of the pack.

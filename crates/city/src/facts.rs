@@ -2,7 +2,6 @@
 //! the ungoverned rows; [`catalog::page`] cuts it to what its reader may know.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use catalog::Source as _;
 use catalog::page::{Facts, GrantPage};
@@ -27,7 +26,8 @@ impl City {
         let grants = self.sharing().all_active_grants(&contract.id, now).await;
         let grants = grants.map_err(|error| CityError::Invalid(error.to_string()))?;
         let runs = catalog::quality::records::latest(self.records(), &contract.id, 1).await?;
-        let usage = catalog::usage::records::summary(self.records(), &contract.id, now).await?;
+        let usage = catalog::usage::records::summary(self.records(), &contract.id, now);
+        let usage = self.used.get(&contract.id, || None, usage).await?;
         Ok(Facts {
             owner_name: organisation.map(|o| o.name.clone()).unwrap_or_default(),
             statistics: Some(self.statistics(contract).await?.as_ref().clone()),
@@ -43,18 +43,12 @@ impl City {
 
     /// Statistics of a dataset as it stands, kept until its rows change.
     pub async fn statistics(&self, contract: &Contract) -> Result<Arc<Statistics>, CityError> {
-        // Of many who look at once, one reads the rows and the others wait for it.
-        let turn = self.turn(Work::Statistics, &contract.id);
-        let _turn = turn.lock().await;
-        let version = self.stores().version(&contract.id);
-        if let Some(kept) = self.statistics_of(&contract.id, version) {
-            return Ok(kept);
-        }
-        let started = Instant::now();
-        let rows = self.raw_table(&contract.id, None).await?;
-        let statistics = Arc::new(Statistics::compute(contract, rows, Utc::now()).await?);
-        self.keep_statistics(&contract.id, version, statistics.clone(), started.elapsed());
-        Ok(statistics)
+        let version = || Some(self.stores().version(&contract.id));
+        let compute = async {
+            let rows = self.raw_table(&contract.id, None).await?;
+            Ok(Arc::new(Statistics::compute(contract, rows, Utc::now()).await?))
+        };
+        self.statistics.get(&contract.id, version, compute).await
     }
 
     /// Imports a file, and then asks the dataset's quality rules of all its rows. A run reads

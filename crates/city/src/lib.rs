@@ -11,6 +11,7 @@
 //!
 //! Knows no HTTP and no command line.
 
+mod answers;
 mod atlas;
 mod backup;
 mod boards;
@@ -21,6 +22,7 @@ mod events;
 mod facts;
 pub mod folder;
 mod import;
+mod kept;
 mod known;
 mod newest;
 mod objects;
@@ -32,6 +34,7 @@ mod repair;
 mod scratch;
 mod source;
 
+pub use answers::Answered;
 pub use atlas::{AtlasLimits, LayerSpec, Shown};
 pub use backup::{BackupReport, restore};
 pub use boards::{SourceOf, TILE_ROWS_MAX, TileAnswer};

@@ -1,9 +1,5 @@
 //! How new a dataset is: the newest moment that its rows speak of, or else when they last changed.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
 use catalog::Source as _;
 use catalog::statistics::newest;
 use chrono::{DateTime, Utc};
@@ -12,33 +8,11 @@ use datafusion::functions_aggregate::expr_fn::max;
 use datafusion::prelude::{SessionContext, ident};
 use pack::{Contract, DatasetKind};
 use registry::Registers;
-use tokio::sync::Mutex as AsyncMutex;
 
 use crate::source::Stores;
 
 /// What was found is kept for so many times as long as finding it took, whatever comes in.
-const KEPT_SHARE: u32 = 20;
-
-#[derive(Debug, Clone, Copy)]
-struct Found {
-    version: u64,
-    at: Option<DateTime<Utc>>,
-    since: Instant,
-    took: Duration,
-}
-
-/// What is known of each dataset.
-#[derive(Debug, Default)]
-pub struct Newest {
-    found: std::sync::Mutex<BTreeMap<String, Arc<AsyncMutex<Option<Found>>>>>,
-}
-
-impl Newest {
-    fn of(&self, dataset: &str) -> Arc<AsyncMutex<Option<Found>>> {
-        let mut found = self.found.lock().expect("no one panics while holding what is newest");
-        found.entry(dataset.to_owned()).or_default().clone()
-    }
-}
+pub(crate) const KEPT_SHARE: u32 = 20;
 
 impl Stores {
     /// The newest moment of a dataset's rows; none where it has none.
@@ -46,19 +20,8 @@ impl Stores {
         &self,
         contract: &Contract,
     ) -> Result<Option<DateTime<Utc>>, DataFusionError> {
-        let place = self.newest.of(&contract.id);
-        // Of many who ask at once, one looks.
-        let mut place = place.lock().await;
-        let version = self.version(&contract.id);
-        if let Some(found) = *place
-            && (found.version == version || found.since.elapsed() < found.took * KEPT_SHARE)
-        {
-            return Ok(found.at);
-        }
-        let since = Instant::now();
-        let at = self.look(contract).await?;
-        *place = Some(Found { version, at, since: Instant::now(), took: since.elapsed() });
-        Ok(at)
+        let version = || Some(self.version(&contract.id));
+        self.newest.get(&contract.id, version, self.look(contract)).await
     }
 
     /// As [`Stores::newest`]; none, and a line in the log, where it cannot be found out.

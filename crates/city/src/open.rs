@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use catalog::audit::{Audit, Event, Head, Outcome};
@@ -14,7 +14,7 @@ use catalog::saved::SavedQueries;
 use catalog::scenario::Scenarios;
 use catalog::sharing::Sharing;
 use catalog::statistics::Statistics;
-use catalog::usage::{UsageLog, UsageLogOptions, UsageSink};
+use catalog::usage::{UsageLog, UsageLogOptions, UsageSink, UsageSummary};
 use catalog::{Answer, Catalog, CatalogOptions, Limits, Session, Sight, Source, Surface};
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
@@ -27,10 +27,12 @@ use store::lake::{Lake, LakeOptions, Mode, Producer, Retention, TableSpec};
 use store::records::{Migrations, Records};
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::answers::Answers;
 use crate::atlas::{Atlas, AtlasLimits, LayerSpec, Shown};
 use crate::events::{CityEvent, Events};
 use crate::folder::Folder;
-use crate::newest::Newest;
+use crate::kept::Kept;
+use crate::newest::KEPT_SHARE;
 use crate::scratch;
 use crate::source::Stores;
 use crate::{CityError, ImportSummary};
@@ -46,23 +48,15 @@ const ROOM_TRIES_MAX: u32 = 1_200;
 
 /// Statistics are kept for so many times as long as they took, whatever happens to the rows.
 const STATISTICS_SHARE: u32 = 10;
+/// And what is summed up of a dataset's use, which changes with every question.
+const USE_SHARE: u32 = 100;
 
 /// Work on a dataset of which one goes on at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Work {
     Import,
     Repair,
-    Statistics,
     Quality,
-}
-
-/// Statistics, the version of the rows that they were computed from, and what they cost.
-#[derive(Debug)]
-struct KeptStatistics {
-    version: u64,
-    statistics: Arc<Statistics>,
-    since: Instant,
-    took: Duration,
 }
 
 /// Where a city is and how it is opened.
@@ -95,9 +89,11 @@ pub struct City {
     stores: Arc<Stores>,
     catalog: Arc<Catalog>,
     atlas: Arc<Atlas>,
-    /// Who is at work on what: an import on its dataset, statistics on theirs.
+    /// Who is at work on what: an import on its dataset, a check on its own.
     turns: Mutex<BTreeMap<(Work, String), Turn>>,
-    statistics: Mutex<BTreeMap<String, KeptStatistics>>,
+    pub(crate) statistics: Kept<Arc<Statistics>>,
+    pub(crate) used: Kept<UsageSummary>,
+    pub(crate) answers: Answers,
     /// Makes the salts shown to names that nobody has.
     login_secret: Vec<u8>,
 }
@@ -161,7 +157,7 @@ impl City {
             registers: registers.clone(),
             sharing: sharing.clone(),
             audit: audit.clone(),
-            newest: Newest::default(),
+            newest: Kept::for_times(KEPT_SHARE),
             asked: AtomicU64::new(0),
         });
         let catalog = Catalog::open(
@@ -197,7 +193,9 @@ impl City {
             catalog,
             atlas,
             turns: Mutex::default(),
-            statistics: Mutex::default(),
+            statistics: Kept::for_times(STATISTICS_SHARE),
+            used: Kept::for_times(USE_SHARE),
+            answers: Answers::default(),
             login_secret: Sha256::new()
                 .chain_update(secret)
                 .chain_update(b"salts of names that nobody has")
@@ -293,6 +291,10 @@ impl City {
 
     pub fn usage(&self) -> &UsageLog {
         &self.usage
+    }
+
+    pub(crate) fn usage_sink(&self) -> &dyn UsageSink {
+        self.usage_sink.as_ref()
     }
 
     pub fn records(&self) -> &Records {
@@ -399,27 +401,6 @@ impl City {
 
     pub(crate) fn stores(&self) -> &Stores {
         &self.stores
-    }
-
-    /// The statistics of a dataset, where they are of these rows; or of rows a little older, so
-    /// that a dataset that is being fed is not read anew for each look at it.
-    pub(crate) fn statistics_of(&self, dataset: &str, version: u64) -> Option<Arc<Statistics>> {
-        let kept = self.statistics.lock().expect("no one panics while holding statistics");
-        let kept = kept.get(dataset)?;
-        let good = kept.version == version || kept.since.elapsed() < kept.took * STATISTICS_SHARE;
-        good.then(|| kept.statistics.clone())
-    }
-
-    pub(crate) fn keep_statistics(
-        &self,
-        dataset: &str,
-        version: u64,
-        statistics: Arc<Statistics>,
-        took: Duration,
-    ) {
-        let new = KeptStatistics { version, statistics, since: Instant::now(), took };
-        let mut kept = self.statistics.lock().expect("no one panics while holding statistics");
-        kept.insert(dataset.to_owned(), new);
     }
 
     /// The lock of one kind of work on a dataset.

@@ -16,7 +16,7 @@ use pack::{Contract, DatasetKind, Pack};
 use registry::{Registers, Registry, RegistryError};
 use store::lake::{Lake, LakeError};
 
-use crate::newest::Newest;
+use crate::kept::Kept;
 use crate::platform;
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Stores {
     pub registers: Arc<Registers>,
     pub sharing: Arc<Sharing>,
     pub audit: Audit,
-    pub newest: Newest,
+    pub newest: Kept<Option<DateTime<Utc>>>,
     /// Asked for the version of what is made anew each time.
     pub asked: AtomicU64,
 }

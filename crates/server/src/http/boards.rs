@@ -8,7 +8,7 @@ use arrow::json::writer::{JsonArray, WriterBuilder};
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use city::{SourceOf, TileAnswer};
+use city::{Answered, SourceOf};
 use futures::{StreamExt, stream};
 use pack::sql::type_word;
 use pack::{Better, Board, Tile, TileKind};
@@ -186,7 +186,7 @@ pub(super) fn prefix_of(area: Option<&str>) -> Result<String, Fault> {
 
 async fn view(http: &Http, who: &Who, tile: &Tile, prefix: &str) -> TileView {
     let answered = http.city.tile(&who.session(), tile, prefix).await.map_err(Fault::from);
-    let shown = answered.and_then(|answer| Ok((rows(&answer)?, answer)));
+    let shown = answered.and_then(|answer| Ok((rows(&answer.answered)?, answer)));
     let unit = tile.unit.as_ref().map(|code| unit_title(http, code));
     let mut view = TileView {
         id: tile.id.clone(),
@@ -208,8 +208,8 @@ async fn view(http: &Http, who: &Who, tile: &Tile, prefix: &str) -> TileView {
     };
     match shown {
         Ok((rows, answer)) => {
-            view.columns = columns(http, tile, &answer);
-            view.cut = answer.cut;
+            view.columns = columns(http, tile, &answer.answered);
+            view.cut = answer.answered.cut;
             view.sources = answer.sources.iter().map(source).collect();
             view.rows = rows;
         }
@@ -225,7 +225,7 @@ fn unit_title(http: &Http, code: &str) -> Names {
     }
 }
 
-fn rows(answer: &TileAnswer) -> Result<Vec<serde_json::Map<String, serde_json::Value>>, Fault> {
+fn rows(answer: &Answered) -> Result<Vec<serde_json::Map<String, serde_json::Value>>, Fault> {
     let builder = WriterBuilder::new().with_explicit_nulls(true);
     let mut writer = builder.build::<_, JsonArray>(Vec::new());
     writer.write_batches(&answer.rows.iter().collect::<Vec<_>>()).map_err(Fault::internal)?;
@@ -237,7 +237,7 @@ fn rows(answer: &TileAnswer) -> Result<Vec<serde_json::Map<String, serde_json::V
 }
 
 /// What the tile calls its columns; else what the field behind one is called; else its name.
-fn columns(http: &Http, tile: &Tile, answer: &TileAnswer) -> Vec<TileColumnView> {
+fn columns(http: &Http, tile: &Tile, answer: &Answered) -> Vec<TileColumnView> {
     let fields = answer.fields.iter().map(Option::as_ref).chain(std::iter::repeat(None));
     let column = |(column, field): (&arrow::datatypes::FieldRef, Option<&pack::Field>)| {
         let name = column.name().clone();
