@@ -2,6 +2,7 @@
 import { createApp } from 'vue';
 import App from './app/App.vue';
 import './app/words';
+import { watchPresence } from './app/presence';
 import { router } from './app/router';
 import { startTheme } from './app/theme';
 import { i18n, language, setLanguage } from './i18n';
@@ -9,5 +10,6 @@ import './styles/tokens.css';
 import './styles/base.css';
 
 startTheme();
+watchPresence();
 setLanguage(language.value);
 createApp(App).use(i18n).use(router).mount('#app');

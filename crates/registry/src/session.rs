@@ -110,7 +110,8 @@ impl Registry {
         Ok((SessionInfo::from(row), cookie))
     }
 
-    /// Who sits behind a cookie. An ended, unknown or disabled one is [`RegistryError::NotAuthentic`].
+    /// Who sits behind a cookie, and is at work. An ended, unknown or disabled one is
+    /// [`RegistryError::NotAuthentic`].
     pub async fn seat(
         &self,
         cookie: &str,
@@ -122,7 +123,37 @@ impl Registry {
         if let Some(seat) = self.seats.get(&hash, versions, now) {
             return Ok(seat);
         }
-        let found = session::Entity::find().filter(session::Column::Hash.eq(&hash));
+        let (row, seat) = self.look_for(&hash, pack, now).await?;
+        let ends = seat.expires_at.min(now + TimeDelta::minutes(SESSION_IDLE_MINUTES_MAX));
+        if time(row.seen_us) + TimeDelta::seconds(KEPT_SECONDS_MAX) <= now {
+            self.note_seen(row.id, now).await?;
+        }
+        Ok(self.seats.put(hash, seat, versions, now, ends))
+    }
+
+    /// As [`Registry::seat`], where nobody may be sitting there: what a page asks by itself does
+    /// not make its session last.
+    pub async fn empty_seat(
+        &self,
+        cookie: &str,
+        pack: &Pack,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Seat>, RegistryError> {
+        let hash = secret::token_hash(cookie);
+        match self.seats.get(&hash, self.versions(), now) {
+            Some(seat) => Ok(seat),
+            // Not kept: a use that is found there would not be noted.
+            None => Ok(Arc::new(self.look_for(&hash, pack, now).await?.1)),
+        }
+    }
+
+    async fn look_for(
+        &self,
+        hash: &str,
+        pack: &Pack,
+        now: DateTime<Utc>,
+    ) -> Result<(session::Model, Seat), RegistryError> {
+        let found = session::Entity::find().filter(session::Column::Hash.eq(hash));
         let row = found.one(self.records.read()).await?;
         let row = row.filter(|row| is_open(row, now)).ok_or(RegistryError::NotAuthentic)?;
         let user = self.user(&row.user_name).await?;
@@ -132,7 +163,6 @@ impl Registry {
             }
             principal => principal?,
         };
-        let ends = time(row.expires_us).min(now + TimeDelta::minutes(SESSION_IDLE_MINUTES_MAX));
         let seat = Seat {
             id: row.id,
             principal: Arc::new(principal),
@@ -142,10 +172,7 @@ impl Registry {
                 && !user.second_factor
                 && self.wants_second_factor(&user.roles, pack),
         };
-        if time(row.seen_us) + TimeDelta::seconds(KEPT_SECONDS_MAX) <= now {
-            self.note_seen(row.id, now).await?;
-        }
-        Ok(self.seats.put(hash, seat, versions, now, ends))
+        Ok((row, seat))
     }
 
     /// A user's open sessions, the newest first.

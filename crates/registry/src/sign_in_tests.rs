@@ -73,6 +73,14 @@ async fn a_session_lasts_while_it_is_used_and_no_longer_than_a_days_work() {
         registry.seat(&idle, &PACK, minutes(SESSION_IDLE_MINUTES_MAX - 1)).await.unwrap();
         let late = minutes(2 * SESSION_IDLE_MINUTES_MAX);
         assert!(not_authentic(registry.seat(&idle, &PACK, late).await), "{}: idle", bed.name);
+
+        let (_, left) = signed_in(&registry, "lin", minutes(0)).await;
+        for minute in (0..SESSION_IDLE_MINUTES_MAX).step_by(10) {
+            registry.empty_seat(&left, &PACK, minutes(minute)).await.unwrap();
+        }
+        let late = minutes(SESSION_IDLE_MINUTES_MAX + 1);
+        let found = registry.empty_seat(&left, &PACK, late).await;
+        assert!(not_authentic(found), "{}: the page asked, and nobody was there", bed.name);
         for wrong in ["", "x", &cookie[1..]] {
             assert!(not_authentic(registry.seat(wrong, &PACK, minutes(0)).await), "{}", bed.name);
         }

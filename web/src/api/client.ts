@@ -1,4 +1,5 @@
 // The one way to the server: same origin, session cookie, CSRF header, problems as typed errors.
+import { attended } from '@/app/presence';
 import { Problem, type ProblemBody, unreachable } from './problem';
 
 type Value = string | number | boolean | null | undefined;
@@ -43,6 +44,7 @@ export async function send(method: string, path: string, options: Options = {}):
   const headers: Record<string, string> = { accept: options.accept ?? 'application/json' };
   if (options.body !== undefined) headers['content-type'] = 'application/json';
   if (csrf && UNSAFE.has(method)) headers['x-csrf-token'] = csrf;
+  if (!attended()) headers['x-unattended'] = '1';
   Object.assign(headers, options.headers);
   const raw = options.body instanceof Blob || options.body instanceof ArrayBuffer;
   const body = raw ? (options.body as BodyInit) : JSON.stringify(options.body);

@@ -41,7 +41,7 @@ use crate::limits::{
 };
 use crate::stopped;
 
-const PATH: &str = "/api/events";
+pub const PATH: &str = "/api/events";
 
 /// Places for streams: so many in all, so many a user.
 #[derive(Debug, Default)]

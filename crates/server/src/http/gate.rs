@@ -28,13 +28,15 @@ use registry::{RegistryError, Seat};
 use serde_json::json;
 use sha2::Sha256;
 
-use super::Http;
 use super::input::Who;
+use super::{Http, events};
 use crate::fault::{Code, Fault};
 use crate::limits::DENIALS_A_MINUTE_MAX;
 
 /// The header by which a page shows that it was the one that sent a request.
 pub const CSRF_HEADER: &str = "x-csrf-token";
+/// What a page asks by itself while nobody touches it: such requests do not make a session last.
+pub const UNATTENDED: &str = "x-unattended";
 const COOKIE: &str = "shujin_session";
 /// The prefix makes browsers refuse one that another host of the domain has set.
 const SECURE_COOKIE: &str = "__Host-shujin_session";
@@ -115,7 +117,12 @@ async fn by_cookie(
     path: Option<&str>,
 ) -> Result<(Arc<Principal>, Option<Seated>), Fault> {
     let cookie = cookie(headers, http.doors.secure).ok_or_else(nobody)?;
-    let seat = match http.city.registry().seat(cookie, http.city.pack(), Utc::now()).await {
+    let (registry, pack) = (http.city.registry(), http.city.pack());
+    let seat = match headers.contains_key(UNATTENDED) || path == Some(events::PATH) {
+        false => registry.seat(cookie, pack, Utc::now()).await,
+        true => registry.empty_seat(cookie, pack, Utc::now()).await,
+    };
+    let seat = match seat {
         Ok(seat) => seat,
         Err(RegistryError::NotAuthentic) => return Err(nobody()),
         Err(error) => return Err(error.into()),
