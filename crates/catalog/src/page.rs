@@ -134,8 +134,8 @@ pub struct GrantPage {
 pub struct Facts {
     pub owner_name: Text,
     pub statistics: Option<Statistics>,
-    /// When rows last changed: freshness for a dataset without a time column.
-    pub changed: Option<DateTime<Utc>>,
+    /// The newest moment that rows speak of; without a time column, when they last changed.
+    pub newest: Option<DateTime<Utc>>,
     pub quality: Option<RunResult>,
     pub grants: Vec<GrantPage>,
     pub usage: Option<UsageSummary>,
@@ -165,10 +165,7 @@ pub fn page(
         .filter_map(|field| Some(field_page(field, known.fields.get(&field.name)?)))
         .collect();
     let visible = |name: &String| known.fields.contains_key(name);
-    let newest = match contract.time {
-        Some(_) => facts.statistics.as_ref().and_then(|statistics| statistics.newest),
-        None => facts.changed,
-    };
+    let newest = facts.newest.map(|newest| told(newest, known.whole));
     let mine = |grant: &GrantPage| known.owner || organisations.contains(&grant.organisation);
     Some(DatasetPage {
         id: contract.id.clone(),
@@ -196,6 +193,17 @@ pub fn page(
         usage: facts.usage.filter(|_| known.owner),
         fields,
     })
+}
+
+/// The newest moment as it is told: to the hour where the rows are not all seen, since it is one
+/// of theirs.
+pub fn told(newest: DateTime<Utc>, whole: bool) -> DateTime<Utc> {
+    const HOUR: i64 = 3_600;
+    let seconds = newest.timestamp();
+    match whole {
+        true => newest,
+        false => DateTime::from_timestamp(seconds - seconds.rem_euclid(HOUR), 0).unwrap_or(newest),
+    }
 }
 
 fn resource(
@@ -331,7 +339,7 @@ mod tests {
                     .await
                     .expect("computes"),
             ),
-            changed: Some(now),
+            newest: Some(now),
             quality: Some(run(table, &rules, &RunOptions::default()).await.expect("runs")),
             grants: vec![grant("transport"), grant("health")],
             usage: Some(UsageSummary {

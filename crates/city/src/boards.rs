@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use arrow::record_batch::RecordBatch;
 use catalog::lineage::How;
+use catalog::page::told;
+use catalog::statistics::Freshness;
 use catalog::usage::{Outcome, UsageEntry};
 use catalog::{Session, SqlError};
 use chrono::{DateTime, Utc};
@@ -18,7 +20,6 @@ use pack::{Text, Tile};
 use uuid::Uuid;
 
 use crate::answers::Answered;
-use crate::platform::is_stale;
 use crate::{City, CityError};
 
 /// A tile that takes longer says so instead: a board is looked at, not waited for.
@@ -40,8 +41,11 @@ pub struct TileAnswer {
 pub struct SourceOf {
     pub dataset: String,
     pub title: Text,
+    /// The newest moment of its rows; to the hour for who does not see all of them.
     pub last_at: Option<DateTime<Utc>>,
-    pub stale: bool,
+    pub freshness: Freshness,
+    /// Whether its contract promises how new it is.
+    pub promised: bool,
 }
 
 /// The session that a tile is asked in. Its words are the pack's, so that an auditor and a
@@ -88,7 +92,7 @@ impl City {
         }
         let mut sources = Vec::new();
         for dataset in &answered.datasets {
-            sources.extend(self.source_of(dataset).await);
+            sources.extend(self.source_of(&session, dataset).await?);
         }
         Ok(TileAnswer { sql, answered, sources })
     }
@@ -133,17 +137,23 @@ impl City {
     }
 
     /// What a dataset is called and how new it is; none for what is no dataset of the pack.
-    async fn source_of(&self, dataset: &str) -> Option<SourceOf> {
-        let contract = self.pack().datasets.get(dataset)?;
+    async fn source_of(
+        &self,
+        session: &Session,
+        dataset: &str,
+    ) -> Result<Option<SourceOf>, CityError> {
+        let Some(contract) = self.pack().datasets.get(dataset) else { return Ok(None) };
         // A number is not withheld because nobody knows how old it is.
-        let last_at = self.stores().newest_known(contract).await;
-        let stale = is_stale(contract, last_at, Utc::now());
-        Some(SourceOf {
+        let newest = self.stores().newest_known(contract).await;
+        let sight = self.catalog().sight(session, contract).await?;
+        let whole = sight.is_some_and(|sight| sight.whole());
+        Ok(Some(SourceOf {
             dataset: dataset.to_owned(),
             title: contract.title.clone(),
-            last_at,
-            stale,
-        })
+            last_at: newest.map(|newest| told(newest, whole)),
+            freshness: Freshness::of(newest, contract.freshness_limit_minutes, Utc::now()),
+            promised: contract.freshness_limit_minutes.is_some(),
+        }))
     }
 }
 

@@ -31,10 +31,7 @@ impl City {
         Ok(Facts {
             owner_name: organisation.map(|o| o.name.clone()).unwrap_or_default(),
             statistics: Some(self.statistics(contract).await?.as_ref().clone()),
-            changed: match contract.time {
-                Some(_) => None,
-                None => self.stores().newest_known(contract).await,
-            },
+            newest: self.stores().newest_known(contract).await,
             quality: runs.into_iter().next(),
             grants: grants.into_iter().map(grant_page).collect(),
             usage: Some(usage),

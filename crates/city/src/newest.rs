@@ -2,10 +2,12 @@
 
 use catalog::Source as _;
 use catalog::statistics::newest;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::expr_fn::max;
-use datafusion::prelude::{SessionContext, ident};
+use datafusion::logical_expr::lit;
+use datafusion::prelude::{DataFrame, SessionContext, ident};
+use datafusion::scalar::ScalarValue;
 use pack::{Contract, DatasetKind};
 use registry::Registers;
 
@@ -13,6 +15,9 @@ use crate::source::Stores;
 
 /// What was found is kept for so many times as long as finding it took, whatever comes in.
 pub(crate) const KEPT_SHARE: u32 = 20;
+/// A row further ahead than this is a forecast or has a wrong clock: it does not make its dataset
+/// new.
+const AHEAD_MINUTES_MAX: i64 = 10;
 
 impl Stores {
     /// The newest moment of a dataset's rows; none where it has none.
@@ -48,7 +53,19 @@ impl Stores {
         };
         let table = self.table(&contract.id, None).await?;
         let rows = SessionContext::new().read_table(table)?;
-        let rows = rows.aggregate(vec![], vec![max(ident(time))])?.collect().await?;
-        Ok(rows.iter().filter_map(|batch| newest(batch.column(0))).max())
+        let of = async |rows: DataFrame| {
+            let rows = rows.aggregate(vec![], vec![max(ident(time))])?.collect().await?;
+            Ok::<_, DataFusionError>(rows.iter().filter_map(|rows| newest(rows.column(0))).max())
+        };
+        let latest = of(rows.clone()).await?;
+        let ahead = Utc::now() + TimeDelta::minutes(AHEAD_MINUTES_MAX);
+        if latest.is_none_or(|latest| latest <= ahead) {
+            return Ok(latest);
+        }
+        let micros = Some(ahead.timestamp_micros());
+        let ahead = lit(ScalarValue::TimestampMicrosecond(micros, Some("UTC".into())));
+        let known = of(rows.filter(ident(time).lt_eq(ahead))?).await?;
+        // Where all of it is ahead, it is a forecast.
+        Ok(known.or(latest))
     }
 }

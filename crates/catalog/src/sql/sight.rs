@@ -48,6 +48,11 @@ impl Sight {
             && self.filter == other.filter
     }
 
+    /// Whether every row is seen, one by one.
+    pub fn whole(&self) -> bool {
+        self.filter.is_none() && self.min_cell.is_none()
+    }
+
     pub fn shows(&self, field: &str) -> bool {
         self.fields.iter().any(|(name, _)| name == field)
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::json::writer::{JsonArray, WriterBuilder};
 use axum::Json;
 use axum::extract::State;
+use catalog::statistics::Freshness;
 use chrono::{DateTime, Utc};
 use city::{Answered, SourceOf};
 use futures::{StreamExt, stream};
@@ -120,8 +121,13 @@ pub struct SourceView {
 /// How new it is, and whether that is new enough.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FreshnessView {
+    /// To the hour for who does not see all of the rows.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_at: Option<DateTime<Utc>>,
+    /// `fresh`, `late`, `never` where there is no row yet, `unlimited` where nothing is promised.
+    #[schema(example = "fresh")]
+    pub state: &'static str,
+    /// It is not as new as its contract promises.
     pub stale: bool,
 }
 
@@ -265,10 +271,16 @@ fn columns(http: &Http, tile: &Tile, answer: &Answered) -> Vec<TileColumnView> {
 }
 
 fn source(source: &SourceOf) -> SourceView {
+    let (state, stale) = match source.freshness {
+        Freshness::Fresh { .. } => ("fresh", false),
+        Freshness::Late { .. } => ("late", true),
+        Freshness::Never => ("never", source.promised),
+        Freshness::Unlimited { .. } => ("unlimited", false),
+    };
     SourceView {
         dataset: source.dataset.clone(),
         title: (&source.title).into(),
-        freshness: FreshnessView { last_at: source.last_at, stale: source.stale },
+        freshness: FreshnessView { last_at: source.last_at, state, stale },
     }
 }
 
