@@ -31,6 +31,9 @@ const ANSWER_AGE_MAX: Duration = Duration::from_secs(10);
 /// An answer of older rows of streams is shown for so many times as long as it took, so that a
 /// question about what is being fed is not asked anew for each reader.
 const STALE_SHARE: u32 = 2;
+/// Who has waited so long for another's answer asks for themselves: the other may be held up by
+/// questions of their own.
+const TURN_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// Rows that a question was answered with.
 #[derive(Debug)]
@@ -226,7 +229,7 @@ impl City {
         if let Some(answered) = place.good_for(&asker) {
             return Ok((answered, true));
         }
-        let _turn = place.turn.lock().await;
+        let turn = tokio::time::timeout(TURN_WAIT_MAX, place.turn.lock()).await;
         if let Some(answered) = place.good_for(&asker) {
             return Ok((answered, true));
         }
@@ -234,7 +237,7 @@ impl City {
         let answered = Arc::new(self.ask(session, sql).await?);
         let after = self.sights(session, &answered.datasets).await?;
         // Rows may have been read under the rules of a moment between: then they are the asker's.
-        if after.is_some_and(|after| epochs_stand(&sights, &after)) {
+        if turn.is_ok() && after.is_some_and(|after| epochs_stand(&sights, &after)) {
             let (answered, took) = (answered.clone(), since.elapsed());
             *place.lock() = Some(Kept { answered, sights, since, took });
             self.answers.trim(ANSWERS_MAX, ANSWERS_BYTES_MAX);
