@@ -42,6 +42,13 @@ fn no_layer(id: &str) -> Fault {
         .hint("GET /api/map lists those that you may see")
 }
 
+/// A map draws nothing where a tile is not found, as it does where nothing is: that a layer is
+/// closed has to be told apart from that. Whether there is such a layer is not.
+fn closed(id: &str) -> Fault {
+    Fault::new(Code::Refused, format!("`{id}` is no layer that you may see"))
+        .hint("GET /api/map lists those that you may")
+}
+
 /// The layer's title, fields and addresses, as TileJSON 3.
 #[utoipa::path(
     get, path = "/tiles/{layer}", tag = "map", security(("token" = [])),
@@ -86,7 +93,8 @@ pub async fn tilejson(
         (status = 200, body = Vec<u8>, content_type = "application/vnd.mapbox-vector-tile"),
         (status = 204, description = "nothing is to be seen there"),
         (status = 304, description = "as it was"), (status = 400, body = Problem),
-        (status = 401, body = Problem), (status = 404, body = Problem), (status = 413, body = Problem),
+        (status = 401, body = Problem), (status = 413, body = Problem),
+        (status = 403, description = "a layer that one may not see, or none", body = Problem),
     )
 )]
 pub async fn tile(
@@ -97,11 +105,11 @@ pub async fn tile(
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
     let plan = map::plan(&http)?;
-    let layer = plan.layers.iter().find(|layer| layer.id == id).ok_or_else(|| no_layer(&id))?;
+    let layer = plan.layers.iter().find(|layer| layer.id == id).ok_or_else(|| closed(&id))?;
     let tile = tile_id(z, x, y)?;
     let session = Session { as_of: asked.as_of.map(minute_of), ..who.session() };
     let shown = http.city.features(&session, &LayerSpec::of(layer)).await?;
-    let shown = shown.ok_or_else(|| no_layer(&id))?;
+    let shown = shown.ok_or_else(|| closed(&id))?;
     if z > layer.maxzoom {
         let reason = format!("`{id}` has tiles up to zoom {}", layer.maxzoom);
         return Err(Fault::new(Code::Invalid, reason).hint("enlarge those: they hold all detail"));
