@@ -52,6 +52,9 @@ pub const LOGIN_GUESSERS_FORGOTTEN: usize = LOGIN_GUESSERS_MAX / 16;
 
 /// HTTP connections at once.
 pub const HTTP_CONNECTIONS_MAX: usize = 1_000;
+/// Of those, one address's: an office may share one, and no machine can take them all. A proxy
+/// that stands in front has all of them.
+pub const HTTP_CONNECTIONS_OF_ADDRESS_MAX: usize = 500;
 /// A client that has not sent a request's head by then is cut off, one that asks nothing between
 /// two requests too.
 pub const HTTP_HEAD_SECONDS_MAX: u64 = 60;
@@ -64,6 +67,8 @@ pub const HTTP_REQUESTS_MAX: usize = 512;
 /// Of those, requests to what is open to everybody, signing in before all: one who has not shown
 /// who it is must not be able to take every place.
 pub const HTTP_STRANGERS_MAX: usize = 128;
+/// Of those, one address's.
+pub const HTTP_STRANGERS_OF_ADDRESS_MAX: usize = 64;
 /// Body of a request.
 pub const HTTP_BODY_BYTES_MAX: usize = 4 << 20;
 /// Time to the first byte of an answer; the body of a query has the statement's deadline.

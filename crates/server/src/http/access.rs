@@ -20,7 +20,7 @@ use pack::access::{Action, On, Thing, denial};
 
 use super::datasets::knowledge_of;
 use super::input::Who;
-use super::watch::Noted;
+use super::watch::{Client, Noted};
 use super::{Http, authenticate};
 use crate::fault::{Code, Fault};
 use crate::limits::{
@@ -124,8 +124,14 @@ impl Route {
 }
 
 /// One of so many places at the open door.
-async fn strangers(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
-    let Ok(_place) = http.strangers.try_acquire() else {
+async fn strangers(
+    State(http): State<Arc<Http>>,
+    Client(address): Client,
+    request: Request,
+    next: Next,
+) -> Response {
+    let share = http.strangers_shares.take(address);
+    let (Ok(_place), Some(_share)) = (http.strangers.try_acquire(), share) else {
         return Fault::new(Code::Busy, "too many are signing in at once").into_response();
     };
     next.run(request).await

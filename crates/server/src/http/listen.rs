@@ -21,11 +21,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 
+use super::shares::Shares;
 use super::watch::Peer;
 use super::{Http, router};
 use crate::limits::{
-    HTTP_CONNECTIONS_MAX, HTTP_HEAD_SECONDS_MAX, HTTP_HEADERS_BYTES_MAX, HTTP_STREAMS_MAX,
-    SHUTDOWN_SECONDS_MAX, TLS_SECONDS_MAX, seconds,
+    HTTP_CONNECTIONS_MAX, HTTP_CONNECTIONS_OF_ADDRESS_MAX, HTTP_HEAD_SECONDS_MAX,
+    HTTP_HEADERS_BYTES_MAX, HTTP_STREAMS_MAX, SHUTDOWN_SECONDS_MAX, TLS_SECONDS_MAX, seconds,
 };
 use crate::stopped;
 
@@ -45,6 +46,11 @@ pub async fn serve(
 ) {
     let router = router(http.clone());
     let places = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
+    let of_address = match http.options.behind_proxy {
+        true => HTTP_CONNECTIONS_MAX,
+        false => HTTP_CONNECTIONS_OF_ADDRESS_MAX,
+    };
+    let shares = Shares::of(of_address);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -64,6 +70,10 @@ pub async fn serve(
             tracing::warn!(%peer, "too many HTTP connections: one turned away");
             continue;
         };
+        let Some(share) = shares.take(peer.ip()) else {
+            tracing::warn!(%peer, "too many HTTP connections of one address: one turned away");
+            continue;
+        };
         let (router, tls, stop) = (router.clone(), tls.clone(), stop.clone());
         connections.spawn(async move {
             let (peer, rest_max) = (Peer(peer.ip()), seconds(HTTP_HEAD_SECONDS_MAX));
@@ -75,7 +85,7 @@ pub async fn serve(
                     }
                 }
             }
-            drop(place);
+            drop((place, share));
         });
     }
     drop(listener);

@@ -36,6 +36,7 @@ mod registers;
 pub mod routes;
 mod scenarios;
 mod session;
+mod shares;
 mod sharing;
 mod sql;
 mod steward;
@@ -67,7 +68,9 @@ use self::gate::{Denials, authenticate};
 use self::rate::Rates;
 use crate::backend::Backend;
 use crate::fault::{Code, Fault};
-use crate::limits::{HTTP_BODY_BYTES_MAX, HTTP_REQUESTS_MAX, HTTP_STRANGERS_MAX};
+use crate::limits::{
+    HTTP_BODY_BYTES_MAX, HTTP_REQUESTS_MAX, HTTP_STRANGERS_MAX, HTTP_STRANGERS_OF_ADDRESS_MAX,
+};
 
 /// How the HTTP face is served.
 #[derive(Debug, Clone, Default)]
@@ -92,6 +95,8 @@ pub struct Http {
     places: Semaphore,
     /// Those of the places that strangers may take.
     strangers: Semaphore,
+    /// And one address's of those.
+    strangers_shares: shares::Shares,
     uploads: Semaphore,
     streams: events::Streams,
     /// True once the server stops: what would go on for ever ends then.
@@ -140,6 +145,7 @@ impl Http {
             base_url,
             places,
             strangers: Semaphore::new(HTTP_STRANGERS_MAX),
+            strangers_shares: shares::Shares::of(HTTP_STRANGERS_OF_ADDRESS_MAX),
             uploads,
             streams: events::Streams::default(),
             closing: signal::Sender::new(false),
