@@ -11,6 +11,7 @@ mod ui;
 mod upload;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -21,6 +22,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Plans of SQL are walked by recursion; a build without optimisation has large frames.
 const STACK_BYTES: usize = 16 << 20;
+/// For threads to end that still compute when the command has ended.
+const RUNTIME_END_MAX: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -41,6 +44,8 @@ fn main() -> ExitCode {
         drop(telemetry);
         ended
     });
+    // What computes on a thread of its own cannot be called off; nobody waits for it.
+    runtime.shutdown_timeout(RUNTIME_END_MAX);
     ended.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE

@@ -1,8 +1,10 @@
 //! Serving a city, and the demo: a city of its own with logins to try it.
 
+use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +25,9 @@ pub async fn serve(args: ServeArgs) -> Result<ExitCode> {
     let options = open_options(&args.data);
     let city = match (&args.pack, Folder::holds_city(&options.dir)) {
         (_, true) => City::open(&options).await?,
+        (Some(_), false) if options.dir.join(DEMONSTRATION).exists() => {
+            bail!("{} is a demonstration's: name another folder", options.dir.display())
+        }
         (Some(pack), false) => City::create(&options, pack).await?,
         (None, false) => {
             bail!("no city in {}: name a pack with --pack to make one", options.dir.display())
@@ -34,15 +39,77 @@ pub async fn serve(args: ServeArgs) -> Result<ExitCode> {
 
 /// Marks a folder as a demonstration's; says whether all of it is there, and of which city.
 const DEMONSTRATION: &str = "demonstration";
-const FILLED: &str = "filled";
 
-pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
+/// What the mark of a demonstration says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    filled: bool,
+    people: usize,
+    seed: u64,
+    /// Where its real files came from.
+    city_data: Option<PathBuf>,
+}
+
+impl Mark {
+    const FILLED: &str = "filled";
+    const BEGUN: &str = "being filled";
+
+    /// One that cannot be read is of a demonstration that nothing is known of.
+    fn read(path: &Path) -> Option<Option<Self>> {
+        let text = std::fs::read_to_string(path).ok()?;
+        Some(text.parse().ok())
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
+        // A mark that was half written would be none.
+        let new = path.with_extension("new");
+        let written = std::fs::write(&new, self.to_string());
+        written
+            .and_then(|()| std::fs::rename(&new, path))
+            .with_context(|| path.display().to_string())
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.filled { Self::FILLED } else { Self::BEGUN };
+        writeln!(f, "{state}\npeople {}\nseed {}", self.people, self.seed)?;
+        self.city_data.iter().try_for_each(|dir| writeln!(f, "city data {}", dir.display()))
+    }
+}
+
+impl FromStr for Mark {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut lines = text.lines();
+        let filled = match lines.next() {
+            Some(Self::FILLED) => true,
+            Some(Self::BEGUN) => false,
+            other => bail!("a demonstration is filled or being filled, not {other:?}"),
+        };
+        let (mut people, mut seed, mut city_data) = (None, None, None);
+        for line in lines {
+            if let Some(count) = line.strip_prefix("people ") {
+                people = Some(count.parse()?);
+            } else if let Some(number) = line.strip_prefix("seed ") {
+                seed = Some(number.parse()?);
+            } else if let Some(dir) = line.strip_prefix("city data ") {
+                city_data = Some(PathBuf::from(dir));
+            }
+        }
+        let (people, seed) = people.zip(seed).context("people and seed are not told")?;
+        Ok(Self { filled, people, seed, city_data })
+    }
+}
+
+pub async fn demo(mut args: DemoArgs) -> Result<ExitCode> {
     if !args.faces.http.ip().is_loopback() || !args.faces.pg.ip().is_loopback() {
         bail!("everybody knows a demonstration's passwords: it is served on loopback only");
     }
     let options = open_options(&args.data);
     let marker = options.dir.join(DEMONSTRATION);
-    let mark = std::fs::read_to_string(&marker).ok();
+    let mark = Mark::read(&marker);
     if Folder::holds_city(&options.dir) && mark.is_none() {
         bail!(
             "{} holds a city that is no demonstration, and a demonstration makes logins whose \
@@ -51,11 +118,43 @@ pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
             options.dir.display()
         );
     }
-    if mark.is_none() {
-        make_private_dir(&options.dir)?;
-        std::fs::write(&marker, "being filled\n").with_context(|| marker.display().to_string())?;
+    let mark = match mark {
+        None => {
+            make_private_dir(&options.dir)?;
+            let (people, seed) = (args.people, args.seed);
+            let city_data = args.city_data.as_ref().map(std::path::absolute).transpose()?;
+            let mark = Mark { filled: false, people, seed, city_data };
+            mark.write(&marker)?;
+            mark
+        }
+        Some(Some(mark)) => mark,
+        Some(None) => bail!(
+            "{} is a demonstration of another version: delete it to start anew",
+            options.dir.display()
+        ),
+    };
+    if (mark.people, mark.seed) != (args.people, args.seed) {
+        // One that was stopped while it was filled goes on as it was begun: of two it would be
+        // neither.
+        println!(
+            "{} is a city of {} people, seed {}: delete it to make another",
+            options.dir.display(),
+            mark.people,
+            mark.seed
+        );
     }
-    let city = City::open_or_create(&options, &args.pack).await?;
+    (args.people, args.seed) = (mark.people, mark.seed);
+    args.city_data.clone_from(&mark.city_data);
+    let city = match City::open_or_create(&options, &args.pack).await {
+        Ok(city) => city,
+        Err(error) => {
+            if !Folder::holds_city(&options.dir) {
+                // A city that is made here one day must not be taken for a demonstration.
+                let _ = std::fs::remove_file(&marker);
+            }
+            return Err(error.into());
+        }
+    };
     let logins = sample::logins(&city).await?;
     let doors = Doors { demo: Some(logins.doors()), ..Doors::default() };
     let data = args.data.data.display().to_string();
@@ -73,33 +172,17 @@ pub async fn demo(args: DemoArgs) -> Result<ExitCode> {
 
 /// What goes on while a demonstration is served: it is filled, where it is not yet, so that nobody
 /// waits in front of a closed door; then its sensors tell what they see.
-async fn inhabit(
-    city: Arc<City>,
-    args: DemoArgs,
-    marker: PathBuf,
-    mark: Option<String>,
-) -> Result<()> {
-    let mut mark = mark.unwrap_or_default();
-    // One that was stopped while it was filled goes on: a file taken twice changes nothing.
-    if !mark.starts_with(FILLED) {
+async fn inhabit(city: Arc<City>, args: DemoArgs, marker: PathBuf, mark: Mark) -> Result<()> {
+    // One that was stopped while it was filled goes on: rows taken twice change nothing.
+    if !mark.filled {
         println!("\nThe city is being filled; what is there so far can be seen.\n");
         let started = Instant::now();
         sample::fill(&city, &args).await.context("the demonstration city could not be made")?;
-        mark = format!("{FILLED} {} {}\n", args.people, args.seed);
-        std::fs::write(&marker, &mark).with_context(|| marker.display().to_string())?;
+        Mark { filled: true, ..mark.clone() }.write(&marker)?;
         println!("\nThe city is filled ({:.0} s).", started.elapsed().as_secs_f64());
     }
-    if let Some(sensors) = played(&mark) {
-        live::play(&city, sensors).await;
-    }
+    live::play(&city, Sensors { people: mark.people, seed: mark.seed }).await;
     Ok(())
-}
-
-/// The sensors of the city that a demonstration was filled with.
-fn played(mark: &str) -> Option<Sensors> {
-    let mut words = mark.strip_prefix(FILLED)?.split_whitespace();
-    let (people, seed) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    Some(Sensors { people, seed })
 }
 
 async fn run(
@@ -176,4 +259,22 @@ async fn stop_signal() -> Result<()> {
         _ = terminate.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written() {
+        for (filled, city_data) in [(false, None), (true, Some(PathBuf::from("/data/of a city")))] {
+            let mark = Mark { filled, people: 20_000, seed: 7, city_data };
+            assert_eq!(mark.to_string().parse::<Mark>().unwrap(), mark);
+        }
+        for wrong in
+            ["", "filled", "filled\npeople 3", "full\npeople 3\nseed 1", "filled\npeople x"]
+        {
+            assert!(wrong.parse::<Mark>().is_err(), "{wrong}");
+        }
+    }
 }
