@@ -37,6 +37,7 @@ use crate::audit::{Audit, AuditError, Event, Outcome};
 use crate::procedure::{self, Actor, Parties, Party, Step, StepError};
 use crate::records::{counter, micros, sharing_grant, sharing_request};
 use crate::session::Principal;
+use standing::Standing;
 
 pub use model::{Ask, Grant, Request, State, Terms, Verb};
 
@@ -106,6 +107,7 @@ pub struct Sharing {
     pack: Arc<Pack>,
     epoch: AtomicU64,
     watcher: OnceLock<Watcher>,
+    standing: Standing,
 }
 
 impl std::fmt::Debug for Sharing {
@@ -132,7 +134,7 @@ impl Sharing {
     ) -> Result<Self, SharingError> {
         let epoch = AtomicU64::new(read_epoch(records.read()).await?);
         let (records, audit, watcher) = (records.clone(), audit.clone(), OnceLock::new());
-        Ok(Self { records, audit, pack, epoch, watcher })
+        Ok(Self { records, audit, pack, epoch, watcher, standing: Standing::default() })
     }
 
     /// Has each step told to `watcher`. The first one who watches is the only one.

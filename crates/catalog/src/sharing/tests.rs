@@ -9,6 +9,7 @@ use store::testing::{Bed, beds};
 use super::*;
 use crate::fixtures;
 use crate::records::migrations;
+use crate::sql::Grants;
 
 const DATASET: &str = "people.resident";
 
@@ -62,7 +63,10 @@ async fn actions(sharing: &Sharing) -> Vec<(String, String)> {
 }
 
 async fn active(sharing: &Sharing, now: DateTime<Utc>) -> usize {
-    sharing.active_grants(DATASET, "education", now).await.unwrap().len()
+    let stored = sharing.active_grants(DATASET, "education", now).await.unwrap().len();
+    let kept = Grants::active(sharing, DATASET, "education", now).await.unwrap().len();
+    assert_eq!(kept, stored, "what SQL is told is what stands");
+    stored
 }
 
 #[tokio::test]
