@@ -209,6 +209,10 @@ impl Talk {
     }
 
     pub fn get(&mut self, path: &str, token: &str) -> anyhow::Result<Answer> {
+        Ok(self.get_body(path, token)?.0)
+    }
+
+    pub fn get_body(&mut self, path: &str, token: &str) -> anyhow::Result<(Answer, Vec<u8>)> {
         self.ask(path, token)?;
         read(&mut self.0)
     }
@@ -229,7 +233,7 @@ impl Talk {
     }
 }
 
-fn read(connection: &mut BufReader<TcpStream>) -> anyhow::Result<Answer> {
+fn read(connection: &mut BufReader<TcpStream>) -> anyhow::Result<(Answer, Vec<u8>)> {
     let mut line = String::new();
     connection.read_line(&mut line)?;
     let status = line.split(' ').nth(1).context("no HTTP answer")?.parse()?;
@@ -241,7 +245,7 @@ fn read(connection: &mut BufReader<TcpStream>) -> anyhow::Result<Answer> {
         if header.is_empty() {
             let mut body = vec![0; answer.bytes];
             connection.read_exact(&mut body)?;
-            return Ok(answer);
+            return Ok((answer, body));
         }
         if let Some((name, value)) = header.split_once(':') {
             match name.to_ascii_lowercase().as_str() {
