@@ -68,7 +68,7 @@ impl Served {
     pub fn start(data: &Path) -> anyhow::Result<Self> {
         let folder = text(data)?;
         let token = shujin(&["token", "create", "--data", folder, USER])?;
-        let (http, pg) = (free_port()?, free_port()?);
+        let [http, pg] = free_ports()?;
         let process = Command::new(program()?)
             .args(["serve", "--data", folder])
             .args(["--http", &format!("127.0.0.1:{http}"), "--pg", &format!("127.0.0.1:{pg}")])
@@ -105,7 +105,7 @@ pub struct Demo {
 impl Demo {
     /// Returns when its first page can be used: the shell is there, and a planner's board.
     pub fn start(data: &Path, people: u64) -> anyhow::Result<Self> {
-        let (http, pg) = (free_port()?, free_port()?);
+        let [http, pg] = free_ports()?;
         let mut process = Command::new(program()?)
             .args(["demo", "--data", text(data)?, "--people", &people.to_string()])
             .args(["--http", &format!("127.0.0.1:{http}"), "--pg", &format!("127.0.0.1:{pg}")])
@@ -259,6 +259,9 @@ fn read(connection: &mut BufReader<TcpStream>) -> anyhow::Result<(Answer, Vec<u8
     bail!("the answer's head does not end")
 }
 
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// Held together: one that was let go of could be given twice.
+fn free_ports() -> anyhow::Result<[u16; 2]> {
+    let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let (one, other) = (free()?, free()?);
+    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
 }
