@@ -1,10 +1,11 @@
 //! Every step, every refusal, on both databases.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use pack::Mask;
-use store::testing::{Bed, beds};
+use store::testing::{Bed, beds, sqlite_bed};
 
 use super::*;
 use crate::fixtures;
@@ -279,4 +280,46 @@ async fn what_cannot_be_asked_or_granted_is_refused_with_its_reason() {
         // After all of that the request stands as it stood, and can be granted.
         sharing.grant(&owner(), id, Terms::default(), hour(1)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn who_hangs_up_leaves_no_step_half_taken() {
+    let bed = sqlite_bed().await;
+    let sharing = open(&bed).await;
+    let told = Arc::new(AtomicU64::new(0));
+    let heard = Arc::clone(&told);
+    sharing.watch(Box::new(move |step| {
+        if step.state == State::Granted {
+            heard.fetch_add(1, Ordering::Relaxed);
+        }
+    }));
+    let owner = owner();
+    for wait_ms in 0..12 {
+        let id = sharing.request(&asker(), ask(), hour(0)).await.unwrap().id;
+        tokio::select! {
+            granted = sharing.grant(&owner, id, Terms::default(), hour(1)) => {
+                granted.unwrap();
+            }
+            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
+        }
+        // What was begun before the client went is committed when the records take the next.
+        bed.records.write().await.unwrap().rollback().await.unwrap();
+        let mut in_memory = (0, 0);
+        let mut in_records = (1, 1);
+        for _ in 0..1_000 {
+            in_memory = (told.load(Ordering::Relaxed), sharing.policy_epoch());
+            let granted = u64::try_from(active(&sharing, hour(2)).await).unwrap();
+            in_records = (granted, read_epoch(bed.records.read()).await.unwrap());
+            if in_memory == in_records {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(in_memory, in_records, "after {wait_ms} ms");
+    }
+    // An epoch that a failed commit left in memory is not given a second time.
+    sharing.epoch.fetch_max(900, Ordering::AcqRel);
+    let id = sharing.request(&asker(), ask(), hour(0)).await.unwrap().id;
+    sharing.grant(&owner, id, Terms::default(), hour(1)).await.unwrap();
+    assert_eq!(sharing.policy_epoch(), 901);
 }
