@@ -16,6 +16,7 @@
 //! expiry by the clock, whether or not [`Sharing::expire_due`] has run: whoever keeps a plan keeps
 //! it no longer than [`Grant::expires_at`].
 
+mod list;
 mod model;
 mod standing;
 mod terms;
@@ -26,8 +27,8 @@ use std::sync::{Arc, OnceLock};
 use chrono::{DateTime, Utc};
 use pack::{Contract, Pack};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
-    QueryFilter, QueryOrder, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, Set,
 };
 use serde_json::json;
 use store::records::{Records, RecordsError, WriteTxn};
@@ -38,10 +39,9 @@ use crate::procedure::{self, Actor, Parties, Party, Step, StepError};
 use crate::records::{counter, micros, sharing_grant, sharing_request};
 use crate::session::Principal;
 
+pub use list::{Cursor, Listed, PAGE_REQUESTS_MAX, RequestPage};
 pub use model::{Ask, Grant, Request, State, Terms, Verb};
 
-/// Requests that one call of [`Sharing::requests`] returns, the newest first.
-const LIST_ROWS_MAX: u64 = 1_000;
 /// Grants that one call of [`Sharing::expire_due`] ends.
 const EXPIRE_ROWS_MAX: u64 = 1_000;
 
@@ -72,6 +72,8 @@ pub enum SharingError {
     OwnDataset(String),
     #[error("{field}: {problem}")]
     Terms { field: &'static str, problem: String },
+    #[error("`{0}` is no place in the list; take `next` of the page before, as it is")]
+    Cursor(String),
     #[error(transparent)]
     Step(#[from] StepError),
     #[error("sharing row {id} cannot be read: {problem}; restore a backup")]
@@ -209,37 +211,6 @@ impl Sharing {
     ) -> Result<Vec<Grant>, SharingError> {
         let rows = active(dataset, now).all(self.records.read()).await?;
         rows.into_iter().map(Grant::try_from).collect()
-    }
-
-    /// The requests that a principal's organisation made, and those for datasets that it decides
-    /// about.
-    pub async fn requests(&self, principal: &Principal) -> Result<Vec<Request>, SharingError> {
-        let decided_here = self
-            .pack
-            .datasets
-            .values()
-            .filter(|contract| principal.organisations.contains(&contract.owner))
-            .map(|contract| contract.id.as_str());
-        let concerned = Condition::any()
-            .add(sharing_request::Column::Organisation.eq(principal.organisation.as_str()))
-            .add(sharing_request::Column::Dataset.is_in(decided_here));
-        let rows = sharing_request::Entity::find()
-            .filter(concerned)
-            .order_by_desc(sharing_request::Column::RequestedUs)
-            .limit(LIST_ROWS_MAX)
-            .all(self.records.read())
-            .await?;
-        rows.into_iter().map(Request::try_from).collect()
-    }
-
-    /// All requests, newest first: for whoever runs the platform.
-    pub async fn all_requests(&self) -> Result<Vec<Request>, SharingError> {
-        let rows = sharing_request::Entity::find()
-            .order_by_desc(sharing_request::Column::RequestedUs)
-            .limit(LIST_ROWS_MAX)
-            .all(self.records.read())
-            .await?;
-        rows.into_iter().map(Request::try_from).collect()
     }
 
     /// Files a request for the principal's organisation.

@@ -92,7 +92,7 @@ impl From<SharingError> for Fault {
             SharingError::UnknownDataset(_) | SharingError::UnknownRequest(_) => Code::NotFound,
             SharingError::NotShared { .. } => Code::Refused,
             SharingError::OwnDataset(_) => Code::Conflict,
-            SharingError::Terms { .. } => Code::Invalid,
+            SharingError::Terms { .. } | SharingError::Cursor(_) => Code::Invalid,
             _ => return Self::internal(error),
         };
         Self::new(code, error.to_string())

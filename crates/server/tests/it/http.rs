@@ -395,6 +395,7 @@ async fn a_dataset_is_asked_for_granted_read_and_taken_away() {
     let id = filed.json()["id"].as_str().unwrap().to_owned();
     let listed = town.send(Some("market"), "GET", path, None).await.json();
     assert_eq!(listed["requests"][0]["id"], id.as_str(), "{listed}");
+    assert_eq!(listed["requests"][0]["granted"], Value::Null, "{listed}");
 
     let grant = format!("{path}/{id}/grant");
     let foreign = town.send(Some("steward"), "POST", &grant, Some(json!({}))).await;
@@ -404,6 +405,16 @@ async fn a_dataset_is_asked_for_granted_read_and_taken_away() {
     assert_eq!(granted.status, StatusCode::OK, "{}", granted.json());
     let again = town.send(Some("market"), "POST", &grant, Some(json!({}))).await;
     assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "conflict"));
+    // Both sides see what was granted beside what was asked.
+    for who in ["market", "analyst"] {
+        let listed = town.send(Some(who), "GET", path, None).await.json();
+        let shown = &listed["requests"][0];
+        assert_eq!(shown["granted"]["fields"], json!(["area_code"]), "{listed}");
+        assert_eq!(shown["granted"]["expires_at"], shown["until"], "{listed}");
+        assert_eq!((&shown["state"], &listed["next"]), (&json!("granted"), &Value::Null));
+    }
+    let lost = town.send(Some("market"), "GET", &format!("{path}?after=here"), None).await;
+    assert_eq!((lost.status, lost.code().as_str()), (StatusCode::BAD_REQUEST, "invalid"));
     let read = town.sql("analyst", sql).await;
     assert_eq!(read.status, StatusCode::OK, "{}", read.json());
     let hidden = town.sql("analyst", "select name from market.enterprise").await;
