@@ -33,6 +33,7 @@ mod register;
 mod repair;
 mod scratch;
 mod source;
+mod tend;
 
 pub use answers::Answered;
 pub use atlas::{AtlasLimits, LayerSpec, Shown};

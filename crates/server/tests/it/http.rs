@@ -437,6 +437,42 @@ async fn a_dataset_is_asked_for_granted_read_and_taken_away() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_grant_is_booked_while_the_city_is_served() {
+    let town = town().await;
+    let path = "/api/sharing-requests";
+    let ask = json!({
+        "dataset": "market.enterprise",
+        "fields": ["area_code"],
+        "purpose": "公共交通线网规划",
+        "legal_ground": "政务数据共享条例",
+        "until": (Utc::now() + Duration::days(90)).to_rfc3339(),
+    });
+    let filed = town.send(Some("analyst"), "POST", path, Some(ask)).await.json();
+    let id = filed["id"].as_str().unwrap();
+    let expires_at = Utc::now() + Duration::milliseconds(500);
+    let (grant, terms) =
+        (format!("{path}/{id}/grant"), json!({ "expires_at": expires_at.to_rfc3339() }));
+    let granted = town.send(Some("market"), "POST", &grant, Some(terms)).await;
+    assert_eq!(granted.status, StatusCode::OK, "{}", granted.json());
+
+    let mut events = town.city.events().listen();
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    // It goes on for as long as it is awaited; its first turn comes at once.
+    let a_moment = std::time::Duration::from_secs(3);
+    assert!(tokio::time::timeout(a_moment, town.city.tend()).await.is_err());
+    let listed = town.send(Some("analyst"), "GET", path, None).await.json();
+    assert_eq!(listed["requests"][0]["state"], "expired", "{listed}");
+    let told = events.recv().await.unwrap();
+    assert!(
+        matches!(&told, city::CityEvent::Request(step) if step.state.as_str() == "expired"),
+        "{told:?}"
+    );
+    let entries = town.send(Some("auditor"), "GET", "/api/audit?limit=1000", None).await.json();
+    let entries = entries["entries"].as_array().unwrap();
+    assert!(entries.iter().any(|e| e["action"] == "sharing.expire" && e["actor"] == "clock"));
+}
+
+#[tokio::test]
 async fn a_quarantined_row_is_mended_by_its_owner_alone() {
     let town = town().await;
     let list = async |who: &'static str| {
