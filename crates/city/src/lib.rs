@@ -16,6 +16,7 @@ mod atlas;
 mod backup;
 mod boards;
 mod browse;
+mod checks;
 mod edit;
 mod error;
 mod events;

@@ -1,5 +1,5 @@
 //! What goes on by the clock while a city is served, whether or not anybody asks: the ends of
-//! grants are booked.
+//! grants are booked, and quality runs that were put off are made up for.
 
 use std::time::Duration;
 
@@ -10,11 +10,14 @@ use crate::City;
 
 /// Within this time of a grant's end its state, the audit and who watches say so.
 const GRANTS_EVERY: Duration = Duration::from_secs(15);
+/// How often it is looked for quality runs whose time has come.
+const CHECKS_EVERY: Duration = Duration::from_secs(15);
 
 impl City {
     /// Goes on for as long as it is awaited. Dropped, it leaves nothing half done.
     pub async fn tend(&self) {
-        self.book_ended_grants().await;
+        // Side by side: a run over many rows must not hold up the end of a grant.
+        tokio::join!(self.book_ended_grants(), self.make_up_for_checks());
     }
 
     /// A grant gives no access from its end on by itself; this is for who looks at its state.
@@ -26,6 +29,16 @@ impl City {
                 Ok(0) => {}
                 Ok(ended) => tracing::info!(ended, "grants have ended"),
                 Err(error) => tracing::error!(%error, "the end of a grant was not booked"),
+            }
+        }
+    }
+
+    async fn make_up_for_checks(&self) {
+        let mut turns = every(CHECKS_EVERY);
+        loop {
+            turns.tick().await;
+            if let Err(error) = self.check_what_is_due(Utc::now()).await {
+                tracing::error!(%error, "it is not known which rules are to be checked");
             }
         }
     }
