@@ -1,6 +1,8 @@
 //! When a dataset's quality rules are asked of all its rows: after an import, when somebody says
 //! so, and later where an import came too soon after the last time.
 
+use std::pin::pin;
+
 use catalog::quality::records::{due, latest, put_off, save, settle};
 use catalog::quality::{RowRules, RuleKind, RunOptions, RunResult};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -23,9 +25,28 @@ impl City {
         request: ImportRequest,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<ImportSummary, CityError> {
-        let mut summary = self.import(request, progress).await?;
+        self.import_and_check_until(request, progress, std::future::pending()).await
+    }
+
+    /// As [`City::import_and_check`], but cut when `stop` comes: an import is to be run again
+    /// then, a check is put off.
+    pub async fn import_and_check_until(
+        &self,
+        request: ImportRequest,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<ImportSummary, CityError> {
+        let mut stop = pin!(stop);
+        let mut summary = self.import_until(request, progress, stop.as_mut()).await?;
+        let checked = tokio::select! {
+            checked = self.check_if_due(&summary) => checked,
+            () = stop => match put_off(self.records(), &summary.dataset, Utc::now()).await {
+                Ok(()) => Ok(None),
+                Err(error) => Err(error.into()),
+            },
+        };
         // The rows are taken, whatever comes of the check.
-        match self.check_if_due(&summary).await {
+        match checked {
             Ok(run) => summary.quality = run.as_ref().map(in_short),
             Err(error) => {
                 tracing::error!(dataset = %summary.dataset, %error, "the rules were not checked");
@@ -124,18 +145,35 @@ mod tests {
         City::create(&options, &pack).await.unwrap()
     }
 
-    /// Imports one reading.
-    async fn import(city: &City, dir: &Path, hour: u32) -> ImportSummary {
+    /// A file of one reading.
+    fn reading(dir: &Path, hour: u32) -> ImportRequest {
         let file = dir.join(format!("{hour}.csv"));
         let text = format!("site,observed_at,pm25\n草堂寺,2010-01-01T{hour:02}:00:00Z,35.5\n");
         std::fs::write(&file, text).unwrap();
-        let request = ImportRequest {
+        ImportRequest {
             dataset: DATASET.to_owned(),
             file,
             options: intake::Options::default(),
             user: "operator".to_owned(),
-        };
-        city.import_and_check(request, &|_| ()).await.unwrap()
+        }
+    }
+
+    async fn import(city: &City, dir: &Path, hour: u32) -> ImportSummary {
+        city.import_and_check(reading(dir, hour), &|_| ()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_import_that_is_cut_says_so_and_can_be_run_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let city = city(dir.path()).await;
+        let request = reading(dir.path(), 1);
+        let stop = std::future::ready(());
+        let cut = city.import_and_check_until(request.clone(), &|_| (), stop).await;
+        assert!(matches!(cut, Err(CityError::Busy(_))), "{cut:?}");
+        let told = city.audit().newest(10).await.unwrap();
+        assert!(told.iter().any(|row| row.action == "import" && row.outcome == "failed"));
+        let whole = city.import_and_check(request, &|_| ()).await.unwrap();
+        assert_eq!(whole.rows_taken + whole.rows_unchanged, 1, "{whole:?}");
     }
 
     #[tokio::test]

@@ -11,6 +11,8 @@
 //! file, whole or after a kill, is answered from the producer's high-water mark. Snapshots and
 //! keyed streams compare row by row as well, so another file with the same rows changes nothing
 //! either.
+//!
+//! An import may be cut anywhere, by a kill or by its caller: run again, it goes on from there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -102,14 +104,34 @@ impl City {
         request: ImportRequest,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<ImportSummary, CityError> {
+        self.import_until(request, progress, std::future::pending()).await
+    }
+
+    /// As [`City::import`], but cut when `stop` comes, which the audit then says.
+    pub async fn import_until(
+        &self,
+        request: ImportRequest,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<ImportSummary, CityError> {
         let contract = self.contract(&request.dataset)?.clone();
         if contract.id.split('.').next() == Some(pack::platform::SCHEMA) {
             let reason = format!("{} is the platform's own: no file goes into it", contract.id);
             return Err(CityError::Refused(reason));
         }
         let turn = self.turn(Work::Import, &contract.id);
-        let _turn = turn.lock().await;
-        let taken = self.take_file(&request, &contract, progress).await;
+        let whole = async {
+            let _turn = turn.lock().await;
+            self.take_file(&request, &contract, progress).await
+        };
+        let taken = tokio::select! {
+            taken = whole => taken,
+            () = stop => Err(CityError::Busy(
+                "the server stopped before all of the file was taken: import it again, it goes on \
+                 where it stopped"
+                    .to_owned(),
+            )),
+        };
         if let Err(error) = &taken {
             let file = scratch::shown(self.dir(), &request.file);
             self.record_failed_import(&request.user, &contract, &file, error).await?;

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::backend::Backend;
 use crate::fault::Fault;
 use crate::http::doors::Doors;
-use crate::http::{self, Http, HttpOptions, RateOptions, Ui};
+use crate::http::{self, Http, HttpOptions, Imports, RateOptions, Ui};
 use crate::pg;
 use crate::stopped;
 use crate::tls::{PgTls, TlsError, load};
@@ -72,6 +72,7 @@ pub struct Faces {
     pg: SocketAddr,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    imports: Imports,
 }
 
 impl Faces {
@@ -111,6 +112,7 @@ impl Faces {
         let base_url = doors.public_url.clone().unwrap_or_else(|| format!("{scheme}://{http}"));
         let state = Http::with_doors(city.clone(), base_url, state, doors, ui);
         let state = state.map_err(FacesError::Http)?;
+        let imports = state.imports();
         let (stop, stopping) = watch::channel(false);
         let backend: Arc<dyn Backend> = city.clone();
         let tasks = vec![
@@ -118,7 +120,7 @@ impl Faces {
             tokio::spawn(http::serve(http_listener, state, http_tls, stopping.clone())),
             tokio::spawn(tended(city, stopping)),
         ];
-        Ok(Self { http, secure, pg, stop, tasks })
+        Ok(Self { http, secure, pg, stop, tasks, imports })
     }
 
     /// Where the HTTP face is found: `http://…` or `https://…`.
@@ -144,6 +146,7 @@ impl Faces {
                 tracing::error!(%error, "a face ended badly");
             }
         }
+        self.imports.ended().await;
     }
 }
 

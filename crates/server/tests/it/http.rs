@@ -574,6 +574,64 @@ async fn a_file_is_taken_checked_and_known_by_its_name() {
     assert!(!text.contains("people.resident"), "{text}");
 }
 
+/// Bytes that have come in of files under way.
+fn received(scratch: &Path) -> u64 {
+    let folders = std::fs::read_dir(scratch).into_iter().flatten().flatten();
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten());
+    files.flatten().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+}
+
+#[tokio::test]
+async fn a_file_that_is_here_is_taken_whole_or_not_at_all_whoever_hangs_up() {
+    const ROWS: usize = 3_000;
+    let town = town().await;
+    let scratch = town.city.dir().join("scratch");
+    let a_moment = std::time::Duration::from_millis(1);
+    let mut carried_through = 0;
+    for attempt in 0..12 {
+        let (site, name) = (format!("站{attempt}"), format!("left-{attempt}.csv"));
+        let mut text = "site,observed_at,pm25\n".to_owned();
+        for hour in 0..ROWS {
+            let at = Utc::now().date_naive().and_hms_opt(0, 0, 0).unwrap().and_utc()
+                - Duration::hours(i64::try_from(hour).unwrap());
+            text += &format!("{site},{},7\n", at.to_rfc3339());
+        }
+        let bytes = text.len() as u64;
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("/api/datasets/air.pm25/import?file={name}"))
+            .header(header::AUTHORIZATION, format!("Bearer {}", town.tokens["steward"]))
+            .body(Body::from(text))
+            .unwrap();
+        let call = tokio::spawn(town.router.clone().oneshot(request));
+        // The client goes as soon as all of its file is there.
+        while !call.is_finished() && received(&scratch) < bytes {
+            tokio::time::sleep(a_moment).await;
+        }
+        call.abort();
+        let hung_up = call.await.is_err();
+        let ended = async {
+            while received(&scratch) > 0 {
+                tokio::time::sleep(a_moment).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), ended).await.unwrap();
+
+        let sql = format!("select count(*) as n from air.pm25 where site = '{site}'");
+        let rows = town.sql("analyst", &sql).await.json()["rows"][0]["n"].as_u64().unwrap();
+        assert!(rows == 0 || rows == ROWS as u64, "{rows}");
+        let audit = town.send(Some("auditor"), "GET", "/api/audit?limit=1000", None).await.json();
+        let of_it = |entry: &&Value| {
+            let detail = entry["detail"].as_str().unwrap();
+            entry["action"] == "import" && detail.contains(&format!("\"{name}\""))
+        };
+        let told = audit["entries"].as_array().unwrap().iter().filter(of_it).count();
+        assert_eq!(told, usize::from(rows > 0), "what was taken is in the audit");
+        carried_through += usize::from(hung_up && rows > 0);
+    }
+    assert!(carried_through > 0, "no import went on without its client");
+}
+
 #[tokio::test]
 async fn every_refusal_is_a_problem() {
     let town = town().await;
