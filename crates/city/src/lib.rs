@@ -34,6 +34,7 @@ mod register;
 mod repair;
 mod scratch;
 mod source;
+mod take;
 mod tend;
 
 pub use answers::Answered;

@@ -61,7 +61,8 @@ impl From<RegistryError> for Fault {
             | RegistryError::UnknownRow(_) => Code::NotFound,
             RegistryError::UserExists(_)
             | RegistryError::RowExists { .. }
-            | RegistryError::Stale { .. } => Code::Conflict,
+            | RegistryError::Stale { .. }
+            | RegistryError::Newer(_) => Code::Conflict,
             RegistryError::Input { .. } => Code::Invalid,
             _ => return Self::internal(error),
         };
