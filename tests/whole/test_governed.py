@@ -1,7 +1,13 @@
 """The same question by different people: what they get differs, whatever the face."""
 
+import time
+from datetime import UTC, datetime, timedelta
+
 import pytest
-from conftest import ask, shujin
+from conftest import ask, serve, shujin, token_of
+
+# Within this the end of a grant is booked.
+EXPIRY_SECONDS_MAX = 60
 
 
 def test_without_a_grant_a_conditional_dataset_is_closed(city):
@@ -99,3 +105,45 @@ def test_a_grant_opens_what_was_granted_and_no_more(furnished):
     shujin("grant", "revoke", "--data", data, request, "--as", "zhao", "--reason", "done")
     shujin("sql", "--data", data, "--as", "wang", "SELECT * FROM market.enterprise", code=1)
     assert shujin("audit", "verify", "--data", data)
+
+
+def test_a_grant_that_is_over_is_booked_while_nobody_asks(furnished, tmp_path):
+    tokens = {user: token_of(furnished, user) for user in ("wang", "zhao", "he")}
+    server = serve(furnished, tmp_path / "server.log")
+    server.tokens = tokens
+    at, now = "/api/sharing-requests", datetime.now(UTC)
+
+    def shown():
+        status, listed = server.send("GET", at, user="wang")
+        assert status == 200 and listed["next"] is None, listed
+        [one] = listed["requests"]
+        return one
+
+    try:
+        wanted = {
+            "dataset": "market.enterprise",
+            "fields": ["name", "area_code"],
+            "purpose": "count workshops",
+            "legal_ground": "city regulation 12",
+            "until": (now + timedelta(days=30)).isoformat(),
+        }
+        status, request = server.send("POST", at, wanted, "wang")
+        assert status == 201 and request["granted"] is None, request
+        ends = now + timedelta(seconds=5)
+        terms = {"fields": ["area_code"], "expires_at": ends.isoformat()}
+        status, granted = server.send("POST", f"{at}/{request['id']}/grant", terms, "zhao")
+        assert status == 200, granted
+        one = shown()
+        assert one["state"] == "granted" and one["granted"]["fields"] == ["area_code"], one
+        assert datetime.fromisoformat(one["granted"]["expires_at"]) == ends, one
+        deadline = ends + timedelta(seconds=EXPIRY_SECONDS_MAX)
+        while shown()["state"] == "granted":
+            assert datetime.now(UTC) < deadline, "the end is not booked"
+            time.sleep(0.5)
+        assert shown()["state"] == "expired"
+        status, audit = server.send("GET", "/api/audit?limit=100", user="he")
+        assert status == 200
+        steps = [(entry["action"], entry["actor"]) for entry in audit["entries"]]
+        assert ("sharing.expire", "clock") in steps, steps
+    finally:
+        server.stop()

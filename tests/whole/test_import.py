@@ -64,6 +64,29 @@ def test_a_row_that_breaks_a_rule_says_where_it_stands(tmp_path):
     assert import_file(data, "air.pm25", file)["rows_taken"] == 0
 
 
+def test_a_row_that_waited_does_not_overwrite_a_newer_one(tmp_path):
+    data, file = tmp_path / "city", tmp_path / "enterprises.csv"
+    whole = enterprises(3)
+    assert whole.count("2020年2月3日") == 1
+    file.write_text(whole.replace("2020年2月3日", "2020年13月3日"), encoding="utf-8")
+    summary = import_file(data, "market.enterprise", file)
+    assert (summary["rows_taken"], summary["rows_quarantined"]) == (2, 1), summary
+    add_user(data, "zhao", "market_regulation", "data_steward")
+    question = "SELECT id FROM system.quarantine WHERE state = 'open'"
+    (row,) = ask(data, question, user="zhao")
+    file.write_text(whole, encoding="utf-8")
+    assert import_file(data, "market.enterprise", file)["rows_taken"] == 1
+    mended = ["--set", "成立日期=2020年2月4日"]
+    refusal = shujin("quarantine", "repair", "--data", data, row["id"], *mended, code=1)
+    assert "another row of this key was taken" in refusal, refusal
+    days = "SELECT count(*) AS n FROM market.enterprise WHERE established_on = '2020-02-03'"
+    assert ask(data, days, user="zhao") == [{"n": 1}]
+    # The newer row itself is no other row: then there is nothing to take.
+    same = ["--set", "成立日期=2020年2月3日"]
+    shujin("quarantine", "repair", "--data", data, row["id"], *same)
+    assert ask(data, question, user="zhao") == []
+
+
 def test_a_file_with_unknown_columns_is_refused_by_name(tmp_path):
     file = tmp_path / "other.csv"
     file.write_text("colour,size\nred,1\n", encoding="utf-8")

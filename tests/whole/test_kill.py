@@ -7,19 +7,22 @@ import json
 import os
 import random
 import signal
+import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 
-from conftest import add_user, ask, enterprises, serve, shujin, token_of
+from conftest import add_user, ask, enterprises, import_file, serve, shujin, token_of
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "4"))
 SENDERS = 3
 ROWS_A_FILE = 400
 ENTERPRISES = 60
 KILL_AFTER_SECONDS_MAX = 1.5
+CARRIED_THROUGH_SECONDS_MAX = 60
 
 
 def readings(number):
@@ -159,3 +162,65 @@ def check(data, there, due):
     counts = "SELECT count(*) AS n, count(DISTINCT credit_code) AS codes FROM market.enterprise"
     codes = ask(data, counts, user="zhao")
     assert codes[0]["n"] == codes[0]["codes"] <= ENTERPRISES, codes
+
+
+def test_an_import_goes_on_without_its_client(tmp_path):
+    data, body = tmp_path / "city", readings(7)
+    shujin("import", "--data", data, "air.pm25", empty(tmp_path), "--json")
+    add_user(data, "lin", "ecology_environment", "data_steward")
+    add_user(data, "zhao", "market_regulation", "data_steward")
+    add_user(data, "he", "general_office", "auditor")
+    tokens = {user: token_of(data, user) for user in ("lin", "he")}
+    server = serve(data, tmp_path / "serve.log")
+    server.tokens = tokens
+    try:
+        host, port = server.http.removeprefix("http://").split(":")
+        head = (
+            "POST /api/datasets/air.pm25/import?file=left.csv HTTP/1.1\r\n"
+            f"Host: {host}\r\nAuthorization: Bearer {tokens['lin']}\r\n"
+            f"Content-Type: application/octet-stream\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall(head.encode() + body)
+        deadline = time.monotonic() + CARRIED_THROUGH_SECONDS_MAX
+        told = []
+        while not told:
+            assert time.monotonic() < deadline, "the import is not in the audit"
+            time.sleep(0.2)
+            _, audit = server.send("GET", "/api/audit?limit=100", user="he")
+            told = [entry for entry in audit["entries"] if "left.csv" in entry["detail"]]
+        assert [(entry["action"], entry["outcome"]) for entry in told] == [("import", "done")]
+    finally:
+        server.stop()
+    check(data, {7}, [])
+
+
+def test_a_server_that_stops_lets_an_import_end_or_be_run_again(tmp_path):
+    data, file = tmp_path / "city", tmp_path / "long.csv"
+    shujin("import", "--data", data, "air.pm25", empty(tmp_path), "--json")
+    add_user(data, "lin", "ecology_environment", "data_steward")
+    add_user(data, "zhao", "market_regulation", "data_steward")
+    token, sites = token_of(data, "lin"), 400
+    with file.open("wb") as out:
+        for number in range(sites):
+            header, _, rows = readings(number).partition(b"\n")
+            out.write(rows if number else header + b"\n" + rows)
+    server = serve(data, tmp_path / "serve.log")
+    with ThreadPoolExecutor(1) as pool:
+
+        def sent():
+            try:
+                return send(server, token, "air.pm25", "long.csv", file.read_bytes())
+            except AssertionError as refusal:
+                assert "import it again" in str(refusal)
+                return None
+
+        under_way = pool.submit(sent)
+        time.sleep(0.5)
+        server.stop()
+        under_way.result()
+    summary = import_file(data, "air.pm25", file)
+    assert summary["rows_quarantined"] == 0, summary
+    assert summary["rows_taken"] + summary["rows_unchanged"] == sites * ROWS_A_FILE, summary
+    check(data, set(range(sites)), [])
+    shujin("audit", "verify", "--data", data)

@@ -16,6 +16,7 @@
 //! expiry by the clock, whether or not [`Sharing::expire_due`] has run: whoever keeps a plan keeps
 //! it no longer than [`Grant::expires_at`].
 
+mod list;
 mod model;
 mod standing;
 mod terms;
@@ -26,8 +27,8 @@ use std::sync::{Arc, OnceLock};
 use chrono::{DateTime, Utc};
 use pack::{Contract, Pack};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
-    QueryFilter, QueryOrder, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, Set,
 };
 use serde_json::json;
 use store::records::{Records, RecordsError, WriteTxn};
@@ -39,10 +40,9 @@ use crate::records::{counter, micros, sharing_grant, sharing_request};
 use crate::session::Principal;
 use standing::Standing;
 
+pub use list::{Cursor, Listed, PAGE_REQUESTS_MAX, RequestPage};
 pub use model::{Ask, Grant, Request, State, Terms, Verb};
 
-/// Requests that one call of [`Sharing::requests`] returns, the newest first.
-const LIST_ROWS_MAX: u64 = 1_000;
 /// Grants that one call of [`Sharing::expire_due`] ends.
 const EXPIRE_ROWS_MAX: u64 = 1_000;
 
@@ -73,6 +73,8 @@ pub enum SharingError {
     OwnDataset(String),
     #[error("{field}: {problem}")]
     Terms { field: &'static str, problem: String },
+    #[error("`{0}` is no place in the list; take `next` of the page before, as it is")]
+    Cursor(String),
     #[error(transparent)]
     Step(#[from] StepError),
     #[error("sharing row {id} cannot be read: {problem}; restore a backup")]
@@ -105,8 +107,9 @@ pub struct Sharing {
     records: Records,
     audit: Audit,
     pack: Arc<Pack>,
-    epoch: AtomicU64,
-    watcher: OnceLock<Watcher>,
+    /// This and the watcher are shared with the tasks that carry a step through.
+    epoch: Arc<AtomicU64>,
+    watcher: Arc<OnceLock<Watcher>>,
     standing: Standing,
 }
 
@@ -132,8 +135,8 @@ impl Sharing {
         audit: &Audit,
         pack: Arc<Pack>,
     ) -> Result<Self, SharingError> {
-        let epoch = AtomicU64::new(read_epoch(records.read()).await?);
-        let (records, audit, watcher) = (records.clone(), audit.clone(), OnceLock::new());
+        let epoch = Arc::new(AtomicU64::new(read_epoch(records.read()).await?));
+        let (records, audit, watcher) = (records.clone(), audit.clone(), Arc::default());
         Ok(Self { records, audit, pack, epoch, watcher, standing: Standing::default() })
     }
 
@@ -142,17 +145,44 @@ impl Sharing {
         let _ = self.watcher.set(watcher);
     }
 
-    fn tell(&self, id: Uuid, dataset: &str, organisation: &str, state: State) {
-        if let Some(watcher) = self.watcher.get() {
-            let owner = self.pack.datasets.get(dataset).map_or("", |contract| &contract.owner);
-            watcher(Stepped {
-                id,
-                dataset: dataset.to_owned(),
-                organisation: organisation.to_owned(),
-                owner: owner.to_owned(),
-                state,
-            });
+    fn stepped(&self, id: Uuid, dataset: &str, organisation: &str, state: State) -> Stepped {
+        let owner = self.pack.datasets.get(dataset).map_or("", |contract| &contract.owner);
+        Stepped {
+            id,
+            dataset: dataset.to_owned(),
+            organisation: organisation.to_owned(),
+            owner: owner.to_owned(),
+            state,
         }
+    }
+
+    /// Commits a step, moves the epoch on where it was raised, and has the step told. A task of
+    /// its own: a caller that goes away in between must not leave anybody access that the records
+    /// have ended, nor a step that nobody hears of.
+    async fn commit(
+        &self,
+        txn: WriteTxn,
+        raised: Option<u64>,
+        step: Stepped,
+    ) -> Result<(), SharingError> {
+        let (epoch, watcher) = (Arc::clone(&self.epoch), Arc::clone(&self.watcher));
+        let done = tokio::spawn(async move {
+            let committed = txn.commit().await;
+            // Also where it failed: a commit whose answer is lost may stand. Two steps may come
+            // past here in either order: the epoch never goes back.
+            if let Some(raised) = raised {
+                epoch.fetch_max(raised, Ordering::AcqRel);
+            }
+            if committed.is_ok()
+                && let Some(watcher) = watcher.get()
+            {
+                watcher(step);
+            }
+            committed
+        });
+        // Nobody cancels this task, so a failed join is a panic of the work: pass it on.
+        let committed = done.await;
+        Ok(committed.unwrap_or_else(|join| std::panic::resume_unwind(join.into_panic()))?)
     }
 
     /// Grows with every change of what is granted to whom.
@@ -183,37 +213,6 @@ impl Sharing {
     ) -> Result<Vec<Grant>, SharingError> {
         let rows = active(dataset, now).all(self.records.read()).await?;
         rows.into_iter().map(Grant::try_from).collect()
-    }
-
-    /// The requests that a principal's organisation made, and those for datasets that it decides
-    /// about.
-    pub async fn requests(&self, principal: &Principal) -> Result<Vec<Request>, SharingError> {
-        let decided_here = self
-            .pack
-            .datasets
-            .values()
-            .filter(|contract| principal.organisations.contains(&contract.owner))
-            .map(|contract| contract.id.as_str());
-        let concerned = Condition::any()
-            .add(sharing_request::Column::Organisation.eq(principal.organisation.as_str()))
-            .add(sharing_request::Column::Dataset.is_in(decided_here));
-        let rows = sharing_request::Entity::find()
-            .filter(concerned)
-            .order_by_desc(sharing_request::Column::RequestedUs)
-            .limit(LIST_ROWS_MAX)
-            .all(self.records.read())
-            .await?;
-        rows.into_iter().map(Request::try_from).collect()
-    }
-
-    /// All requests, newest first: for whoever runs the platform.
-    pub async fn all_requests(&self) -> Result<Vec<Request>, SharingError> {
-        let rows = sharing_request::Entity::find()
-            .order_by_desc(sharing_request::Column::RequestedUs)
-            .limit(LIST_ROWS_MAX)
-            .all(self.records.read())
-            .await?;
-        rows.into_iter().map(Request::try_from).collect()
     }
 
     /// Files a request for the principal's organisation.
@@ -257,8 +256,8 @@ impl Sharing {
             &request.id.to_string(),
         );
         self.audit.append(&txn, event.detail(request.summary())).await?;
-        txn.commit().await?;
-        self.tell(request.id, &request.dataset, &request.organisation, request.state);
+        let step = self.stepped(request.id, &request.dataset, &request.organisation, request.state);
+        self.commit(txn, None, step).await?;
         Ok(request)
     }
 
@@ -331,16 +330,17 @@ impl Sharing {
             .into_tuple()
             .all(self.records.read())
             .await?;
-        let mut expired = 0;
+        let (mut expired, mut failed) = (0, None);
         for id in due {
             match self.end(Actor::Clock, id, Verb::Expire, None, now).await {
                 Ok(()) => expired += 1,
                 // Revoked or withdrawn since it was read: nothing is left to expire.
                 Err(SharingError::Step(StepError::NotFromHere { .. })) => {}
-                Err(cause) => return Err(cause),
+                // One that cannot be booked keeps none of the others.
+                Err(cause) => failed = failed.or(Some(cause)),
             }
         }
-        Ok(expired)
+        failed.map_or(Ok(expired), Err)
     }
 
     fn contract(&self, dataset: &str) -> Result<&Contract, SharingError> {
@@ -413,7 +413,7 @@ impl Sharing {
     ) -> Result<(), SharingError> {
         let id = row.id;
         let access_changed = row.state == State::Granted.as_str() || to == State::Granted;
-        let (dataset, organisation) = (row.dataset.clone(), row.organisation.clone());
+        let step = self.stepped(id, &row.dataset, &row.organisation, to);
         let mut row = row.into_active_model();
         row.state = Set(to.to_string());
         row.decided_by = Set(Some(actor.user().to_owned()));
@@ -424,16 +424,11 @@ impl Sharing {
         let event = Event::new(actor.user(), actor.organisation(), &action, &id.to_string());
         let detail = json!({ "reason": reason, "terms": detail });
         self.audit.append(&txn, event.detail(detail)).await?;
-        if access_changed {
-            let epoch = raise_epoch(&txn).await?;
-            txn.commit().await?;
-            // Two steps may come past here in either order: the epoch never goes back.
-            self.epoch.fetch_max(epoch, Ordering::AcqRel);
-        } else {
-            txn.commit().await?;
-        }
-        self.tell(id, &dataset, &organisation, to);
-        Ok(())
+        let raised = match access_changed {
+            true => Some(raise_epoch(&txn, self.policy_epoch()).await?),
+            false => None,
+        };
+        self.commit(txn, raised, step).await
     }
 
     /// Gives the transaction up and writes the attempt down, if it was one.
@@ -480,8 +475,10 @@ async fn read_epoch(connection: &impl ConnectionTrait) -> Result<u64, SharingErr
     Ok(row.and_then(|row| u64::try_from(row.value).ok()).unwrap_or_default())
 }
 
-async fn raise_epoch(txn: &WriteTxn) -> Result<u64, SharingError> {
-    let epoch = read_epoch(&**txn).await? + 1;
+/// `known` may be ahead of the records, where a commit failed: what was planned under it since must
+/// not pass for planned under the next.
+async fn raise_epoch(txn: &WriteTxn, known: u64) -> Result<u64, SharingError> {
+    let epoch = read_epoch(&**txn).await?.max(known) + 1;
     let value = i64::try_from(epoch).expect("nobody changes a policy 2^63 times");
     let row =
         counter::ActiveModel { name: Set(counter::POLICY_EPOCH.to_owned()), value: Set(value) };

@@ -26,6 +26,9 @@ pub enum CityError {
     NotFound(String),
     #[error("refused: {0}")]
     Refused(String),
+    /// Somebody else has changed it since.
+    #[error("{0}")]
+    Conflict(String),
     #[error("{0}")]
     Invalid(String),
     #[error("{0}")]

@@ -11,6 +11,8 @@
 //! file, whole or after a kill, is answered from the producer's high-water mark. Snapshots and
 //! keyed streams compare row by row as well, so another file with the same rows changes nothing
 //! either.
+//!
+//! An import may be cut anywhere, by a kill or by its caller: run again, it goes on from there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -20,15 +22,13 @@ use arrow::array::BooleanArray;
 use arrow::compute::filter_record_batch;
 use arrow::record_batch::RecordBatch;
 use catalog::quality::RowRules;
-use chrono::Utc;
-use datafusion::common::ScalarValue;
-use datafusion::prelude::{SessionContext, ident, lit};
+use chrono::{DateTime, Utc};
+use datafusion::prelude::SessionContext;
 use intake::{BadRow, Chunk, Crs, Intake, IntakeError, Origin};
 use pack::{Contract, DatasetKind, Severity};
-use registry::registers::Stamp;
-use registry::{Registers, Registry};
+use registry::{Registers, Registry, RegistryError};
 use serde::Serialize;
-use store::lake::{Bulk, Producer};
+use store::lake::Bulk;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -46,10 +46,14 @@ const CHUNKS_AHEAD_MAX: usize = 2;
 /// the wrong one, and a person should look before the quarantine is swamped.
 pub const QUARANTINED_ROWS_MAX: u64 = 100_000;
 
+/// Times that a chunk is put into a register while people edit its very rows.
+const PUT_TRIES_MAX: usize = 10;
+
 /// Reasons that no rule of the contract gives.
+const CHANGED_SINCE: &str = "changed_by_hand_since";
 const KEY_TWICE: &str = "key_twice";
-const KEY_TAKEN: &str = "key_taken";
-const NOT_IN_REGISTER: &str = "not_in_register";
+pub(crate) const KEY_TAKEN: &str = "key_taken";
+pub(crate) const NOT_IN_REGISTER: &str = "not_in_register";
 
 /// A file to take in.
 #[derive(Debug, Clone)]
@@ -102,14 +106,34 @@ impl City {
         request: ImportRequest,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<ImportSummary, CityError> {
+        self.import_until(request, progress, std::future::pending()).await
+    }
+
+    /// As [`City::import`], but cut when `stop` comes, which the audit then says.
+    pub async fn import_until(
+        &self,
+        request: ImportRequest,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<ImportSummary, CityError> {
         let contract = self.contract(&request.dataset)?.clone();
         if contract.id.split('.').next() == Some(pack::platform::SCHEMA) {
             let reason = format!("{} is the platform's own: no file goes into it", contract.id);
             return Err(CityError::Refused(reason));
         }
         let turn = self.turn(Work::Import, &contract.id);
-        let _turn = turn.lock().await;
-        let taken = self.take_file(&request, &contract, progress).await;
+        let whole = async {
+            let _turn = turn.lock().await;
+            self.take_file(&request, &contract, progress).await
+        };
+        let taken = tokio::select! {
+            taken = whole => taken,
+            () = stop => Err(CityError::Busy(
+                "the server stopped before all of the file was taken: import it again, it goes on \
+                 where it stopped"
+                    .to_owned(),
+            )),
+        };
         if let Err(error) = &taken {
             let file = scratch::shown(self.dir(), &request.file);
             self.record_failed_import(&request.user, &contract, &file, error).await?;
@@ -140,7 +164,7 @@ impl City {
         Ok(summary)
     }
 
-    async fn open_file(
+    pub(crate) async fn open_file(
         &self,
         request: &ImportRequest,
         contract: &Contract,
@@ -155,13 +179,13 @@ impl City {
 }
 
 /// Chunks read on a thread of their own, [`CHUNKS_AHEAD_MAX`] ahead of who takes them.
-struct Chunks {
+pub(crate) struct Chunks {
     chunks: mpsc::Receiver<Result<Chunk, IntakeError>>,
     reader: JoinHandle<()>,
 }
 
 impl Chunks {
-    fn of(
+    pub fn of(
         mut next_chunk: impl FnMut() -> Result<Option<Chunk>, IntakeError> + Send + 'static,
     ) -> Self {
         let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD_MAX);
@@ -179,7 +203,7 @@ impl Chunks {
 
     /// The next chunk, or none at the end of the file. A reader that fell over is no end: what it
     /// had not read yet would be missing without a word.
-    async fn next(&mut self) -> Result<Option<Chunk>, CityError> {
+    pub async fn next(&mut self) -> Result<Option<Chunk>, CityError> {
         if let Some(chunk) = self.chunks.recv().await {
             return Ok(Some(chunk?));
         }
@@ -201,6 +225,20 @@ struct ReadRows<'a> {
     origin: &'a Origin,
 }
 
+/// Rows that the dataset does not hold yet, and where each stands among those that were read.
+struct Fresh {
+    rows: RecordBatch,
+    places: Vec<usize>,
+}
+
+impl Fresh {
+    fn only(self, keep: Vec<bool>) -> Result<Self, CityError> {
+        let places = self.places.into_iter().zip(&keep).filter(|(_, keep)| **keep);
+        let places = places.map(|(place, _)| place).collect();
+        Ok(Self { rows: filter_record_batch(&self.rows, &BooleanArray::from(keep))?, places })
+    }
+}
+
 /// One file on its way into one dataset.
 struct Run<'a> {
     city: &'a City,
@@ -211,8 +249,10 @@ struct Run<'a> {
     crs: String,
     rules: RowRules,
     known: Option<Known>,
-    /// The register's present rows, for a register.
+    /// The present rows of a register that is the pack's own text.
     held: Option<Held>,
+    /// Of a register that people edit: the newest change that `known` may know of.
+    since: Option<DateTime<Utc>>,
     /// Streams go past the log, straight to files.
     bulk: Option<Bulk>,
     /// Quarantine rows that are there already, from an earlier run of this file.
@@ -232,6 +272,11 @@ impl<'a> Run<'a> {
         let drift = reader.drift();
         let producer = format!("import/{fingerprint}");
         let (mut known, mut held, mut bulk) = (None, None, None);
+        let since = match Registers::keeps(contract) {
+            // Asked before the rows are read: of an edit in between it is better to be told.
+            true => Some(city.registers().changed_at(contract).await?),
+            false => None,
+        };
         match contract.kind {
             DatasetKind::Register if Registry::keeps(&contract.id) => {
                 held = Some(city.held(contract).await?);
@@ -252,6 +297,7 @@ impl<'a> Run<'a> {
             rules: RowRules::compile(contract)?,
             known,
             held,
+            since: since.map(|changed| changed.unwrap_or(DateTime::<Utc>::MIN_UTC)),
             bulk,
             rejected_before: city.known_rejected(contract).await?,
             reasons: BTreeMap::new(),
@@ -271,10 +317,9 @@ impl<'a> Run<'a> {
     }
 
     async fn take(&mut self, chunk: Chunk) -> Result<(), CityError> {
-        let seq = chunk.seq;
         let mut rejected: Vec<Rejected> =
             chunk.bad.into_iter().enumerate().map(|(nth, bad)| self.unread(nth, bad)).collect();
-        let read = ReadRows { seq, rows: &chunk.rows, origin: &chunk.origin };
+        let read = ReadRows { seq: chunk.seq, rows: &chunk.rows, origin: &chunk.origin };
         let checked = self.rules.check(&chunk.rows)?;
         // A row that breaks several rules is one row: the first rule speaks for it.
         let mut told = BTreeSet::new();
@@ -285,7 +330,7 @@ impl<'a> Run<'a> {
             }
         }
         let fresh = self.only_fresh(&read, checked.good, &told, &mut rejected)?;
-        self.append(seq, fresh).await?;
+        self.append(&read, fresh, &mut rejected).await?;
         self.reject(rejected).await
     }
 
@@ -297,26 +342,27 @@ impl<'a> Run<'a> {
         rows: RecordBatch,
         broken: &BTreeSet<usize>,
         rejected: &mut Vec<Rejected>,
-    ) -> Result<RecordBatch, CityError> {
+    ) -> Result<Fresh, CityError> {
         let places = (0..read.rows.num_rows()).filter(|row| !broken.contains(row));
+        let fresh = Fresh { rows, places: places.collect() };
         if let Some(held) = &self.held {
-            for (row, place) in places.enumerate() {
-                match held.confirms(&rows, row)? {
+            for (row, place) in fresh.places.iter().enumerate() {
+                match held.confirms(&fresh.rows, row)? {
                     true => self.summary.rows_unchanged += 1,
-                    false => rejected.push(self.broken(read, place, NOT_IN_REGISTER, None)?),
+                    false => rejected.push(self.broken(read, *place, NOT_IN_REGISTER, None)?),
                 }
             }
-            return Ok(rows.slice(0, 0));
+            return Ok(Fresh { rows: fresh.rows.slice(0, 0), places: Vec::new() });
         }
-        let Some(known) = &mut self.known else { return Ok(rows) };
-        let verdicts = known.judge(&rows)?;
+        let Some(known) = &mut self.known else { return Ok(fresh) };
+        let verdicts = known.judge(&fresh.rows)?;
         if verdicts.iter().all(|verdict| *verdict == Verdict::New) {
-            return Ok(rows);
+            return Ok(fresh);
         }
         // A snapshot's row is replaced by its newer values; a stream's reading is never changed.
         let replaces = self.contract.kind != DatasetKind::Stream;
         let mut keep = Vec::with_capacity(verdicts.len());
-        for (place, verdict) in places.zip(verdicts) {
+        for (place, verdict) in fresh.places.iter().zip(verdicts) {
             let take = match verdict {
                 Verdict::New => true,
                 Verdict::Changed => replaces,
@@ -325,28 +371,33 @@ impl<'a> Run<'a> {
             keep.push(take);
             match verdict {
                 Verdict::Unchanged => self.summary.rows_unchanged += 1,
-                Verdict::Twice => rejected.push(self.broken(read, place, KEY_TWICE, None)?),
+                Verdict::Twice => rejected.push(self.broken(read, *place, KEY_TWICE, None)?),
                 Verdict::Changed if !replaces => {
-                    rejected.push(self.broken(read, place, KEY_TAKEN, None)?);
+                    rejected.push(self.broken(read, *place, KEY_TAKEN, None)?);
                 }
                 Verdict::New | Verdict::Changed => {}
             }
         }
-        Ok(filter_record_batch(&rows, &BooleanArray::from(keep))?)
+        fresh.only(keep)
     }
 
-    async fn append(&mut self, seq: u64, rows: RecordBatch) -> Result<(), CityError> {
+    async fn append(
+        &mut self,
+        read: &ReadRows<'_>,
+        fresh: Fresh,
+        rejected: &mut Vec<Rejected>,
+    ) -> Result<(), CityError> {
+        if let Some(since) = self.since {
+            self.summary.rows_taken += self.put(read, fresh, since, rejected).await?;
+            return Ok(());
+        }
+        let rows = fresh.rows;
         let count = rows.num_rows() as u64;
         if count == 0 {
             return Ok(());
         }
         let duplicate = match &mut self.bulk {
-            Some(bulk) => bulk.write(rows, seq).await?,
-            None if Registers::keeps(self.contract) => {
-                let reason = format!("import {}", self.summary.file);
-                self.city.put_rows(self.contract, &rows, self.user, reason).await?;
-                false
-            }
+            Some(bulk) => bulk.write(rows, read.seq).await?,
             None => self.city.append_waiting(&self.contract.id, rows, None).await?,
         };
         match duplicate {
@@ -356,11 +407,51 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Puts rows into the register, and says how many. Those that somebody has written or taken
+    /// away since the import began wait in quarantine: which of the two is right, a person says.
+    async fn put(
+        &mut self,
+        read: &ReadRows<'_>,
+        mut fresh: Fresh,
+        since: DateTime<Utc>,
+        rejected: &mut Vec<Rejected>,
+    ) -> Result<u64, CityError> {
+        for _ in 0..PUT_TRIES_MAX {
+            let count = fresh.rows.num_rows() as u64;
+            if count == 0 {
+                return Ok(0);
+            }
+            let reason = format!("import {}", self.summary.file);
+            let put = self.city.put_rows(self.contract, &fresh.rows, self.user, reason, since);
+            let newer = match put.await {
+                Ok(()) => return Ok(count),
+                Err(RegistryError::Newer(newer)) => newer,
+                Err(error) => return Err(error.into()),
+            };
+            let mut keep = vec![true; fresh.places.len()];
+            for row in newer {
+                keep[row.place] = false;
+                let last = self.city.last_written(self.contract, &row.key).await?;
+                let message = format!("changed by hand since this import began: {last}");
+                let refused = self.broken(read, fresh.places[row.place], CHANGED_SINCE, None)?;
+                rejected.push(Rejected { message, ..refused });
+            }
+            fresh = fresh.only(keep)?;
+        }
+        Err(CityError::Busy(format!(
+            "the rows of {} are being edited while they come in: import the file again",
+            self.contract.id
+        )))
+    }
+
     async fn reject(&mut self, mut rejected: Vec<Rejected>) -> Result<(), CityError> {
         if rejected.is_empty() {
             return Ok(());
         }
-        for row in &rejected {
+        // Of now, when the good rows of the same chunk are there: they are no later word on these.
+        let now = Utc::now();
+        for row in &mut rejected {
+            row.at = now;
             *self.reasons.entry(row.reason.clone()).or_default() += 1;
         }
         self.summary.rows_quarantined += rejected.len() as u64;
@@ -477,8 +568,9 @@ impl<'a> Run<'a> {
     }
 }
 
-fn rule_message(contract: &Contract, rule: &str) -> String {
+pub(crate) fn rule_message(contract: &Contract, rule: &str) -> String {
     match rule {
+        CHANGED_SINCE => "somebody has changed this row since: see which is right".to_owned(),
         KEY_TWICE => {
             "the key stands twice in this file, with other values: keep one of the rows".to_owned()
         }
@@ -505,12 +597,6 @@ fn crs_name(crs: Crs) -> &'static str {
     }
 }
 
-/// Rows that were read and fulfil every rule, all of them.
-#[derive(Debug)]
-pub(crate) struct Verified {
-    pub rows: Vec<RecordBatch>,
-}
-
 impl City {
     async fn held(&self, contract: &Contract) -> Result<Held, CityError> {
         let schema = contract.arrow_schema();
@@ -522,129 +608,11 @@ impl City {
         Held::new(&rows, schema.index_of(key)?)
     }
 
-    /// Reads a small file of which every row must be good: a correction.
-    pub(crate) async fn verify_rows(
-        &self,
-        request: &ImportRequest,
-        contract: &Contract,
-    ) -> Result<Verified, CityError> {
-        let rules = RowRules::compile(contract)?;
-        let mut reader = self.open_file(request, contract).await?;
-        let mut chunks = Chunks::of(move || reader.next_chunk());
-        let mut rows = Vec::new();
-        while let Some(chunk) = chunks.next().await? {
-            if let Some(bad) = chunk.bad.first() {
-                let field = bad.field.as_deref().unwrap_or("the record");
-                return Err(CityError::Refused(format!("{field}: {}", bad.message)));
-            }
-            let checked = rules.check(&chunk.rows)?;
-            let broken =
-                checked.failures.iter().find(|failure| failure.severity == Severity::Error);
-            if let Some(failure) = broken {
-                return Err(CityError::Refused(rule_message(contract, &failure.rule)));
-            }
-            rows.push(chunk.rows);
-        }
-        if rows.iter().all(|batch| batch.num_rows() == 0) {
-            return Err(CityError::Refused("the corrected record gives no row".to_owned()));
-        }
-        Ok(Verified { rows })
-    }
-
-    /// Takes verified rows, leaving out those that the dataset holds.
-    pub(crate) async fn take_rows(
-        &self,
-        contract: &Contract,
-        rows: Vec<RecordBatch>,
-        producer: Producer,
-        user: &str,
-    ) -> Result<(), CityError> {
-        let turn = self.turn(Work::Import, &contract.id);
-        let _turn = turn.lock().await;
-        let rows = arrow::compute::concat_batches(&contract.arrow_schema(), &rows)?;
-        let mut fresh = rows.clone();
-        if !contract.key.is_empty() {
-            let verdicts = self.known_near(contract, &rows).await?.judge(&rows)?;
-            let stream = contract.kind == DatasetKind::Stream;
-            if stream && verdicts.contains(&Verdict::Changed) {
-                return Err(CityError::Refused(rule_message(contract, KEY_TAKEN)));
-            }
-            let keep: Vec<bool> =
-                verdicts.iter().map(|verdict| *verdict != Verdict::Unchanged).collect();
-            fresh = filter_record_batch(&rows, &BooleanArray::from(keep))?;
-        }
-        let count = fresh.num_rows() as u64;
-        if count > 0 {
-            self.append_rows(contract, fresh, producer, user).await?;
-            self.tell_of_rows(&contract.id, count);
-        }
-        Ok(())
-    }
-
-    /// Appends to whichever store keeps the dataset. True: the producer had appended this before.
-    async fn append_rows(
-        &self,
-        contract: &Contract,
-        rows: RecordBatch,
-        producer: Producer,
-        user: &str,
-    ) -> Result<bool, CityError> {
-        match contract.kind {
-            DatasetKind::Register if Registers::keeps(contract) => {
-                self.put_rows(contract, &rows, user, producer.id).await.map(|()| false)
-            }
-            DatasetKind::Register => {
-                Err(CityError::Refused(rule_message(contract, NOT_IN_REGISTER)))
-            }
-            // An upsert is the same however often it is done: the row's own key is enough.
-            DatasetKind::Snapshot => self.append_waiting(&contract.id, rows, None).await,
-            DatasetKind::Stream => self.append_waiting(&contract.id, rows, Some(producer)).await,
-        }
-    }
-
     /// What the dataset holds, for comparison.
     async fn known(&self, contract: &Contract) -> Result<Known, CityError> {
-        let schema = contract.arrow_schema();
-        let key =
-            contract.key.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        let mut known = Known::new(key);
+        let mut known = Known::new(key_indices(contract)?);
         known.load(self.scan(&contract.id).await?).await?;
         Ok(known)
-    }
-
-    /// As [`Self::known`], of rows that may have one of these rows' keys.
-    async fn known_near(
-        &self,
-        contract: &Contract,
-        rows: &RecordBatch,
-    ) -> Result<Known, CityError> {
-        let schema = contract.arrow_schema();
-        let mut key = Vec::with_capacity(contract.key.len());
-        let table = self.raw_table(&contract.id, None).await?;
-        let mut near = SessionContext::new().read_table(table)?;
-        for name in &contract.key {
-            let index = schema.index_of(name)?;
-            let values = (0..rows.num_rows())
-                .map(|row| Ok(lit(ScalarValue::try_from_array(rows.column(index), row)?)))
-                .collect::<Result<Vec<_>, CityError>>()?;
-            near = near.filter(ident(name).in_list(values, false))?;
-            key.push(index);
-        }
-        let mut known = Known::new(key);
-        known.load(near.execute_stream().await?).await?;
-        Ok(known)
-    }
-
-    /// Puts rows into a register, a version each.
-    async fn put_rows(
-        &self,
-        contract: &Contract,
-        rows: &RecordBatch,
-        user: &str,
-        reason: String,
-    ) -> Result<(), CityError> {
-        let stamp = Stamp { by: user.to_owned(), reason, now: Utc::now(), event: None };
-        Ok(self.registers().put(contract, rows, stamp).await?)
     }
 
     /// Tells who watches that a dataset has new rows.
@@ -679,9 +647,17 @@ impl City {
     }
 }
 
+pub(crate) fn key_indices(contract: &Contract) -> Result<Vec<usize>, CityError> {
+    let schema = contract.arrow_schema();
+    Ok(contract.key.iter().map(|name| schema.index_of(name)).collect::<Result<_, _>>()?)
+}
+
 #[cfg(test)]
 mod tests {
+    use registry::registers::Stamp;
+
     use super::*;
+    use crate::take::tests::{CONTRACT, capacity, city, facilities};
 
     #[tokio::test]
     async fn a_reader_that_falls_over_is_not_the_end_of_the_file() {
@@ -690,5 +666,50 @@ mod tests {
         let mut broken = Chunks::of(|| panic!("a fault in a reader"));
         let refusal = broken.next().await.unwrap_err().to_string();
         assert!(refusal.contains("inside the file"), "{refusal}");
+    }
+
+    #[tokio::test]
+    async fn an_edit_made_while_a_file_comes_in_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let city = city(dir.path()).await;
+        let first = facilities(dir.path(), &[("f1", 10), ("f2", 20), ("f3", 30)]);
+        city.import(first, &|_| ()).await.unwrap();
+        let contract = city.contract(CONTRACT).unwrap().clone();
+        let second = facilities(dir.path(), &[("f1", 11), ("f2", 21), ("f3", 31), ("f4", 41)]);
+        let mut reader = city.open_file(&second, &contract).await.unwrap();
+        let mut run = Run::new(&city, &contract, &second, &mut reader).await.unwrap();
+
+        // One row is changed by hand, and one is taken away, before the file's rows are there.
+        let stamp = || Stamp {
+            by: "lin".to_owned(),
+            reason: "looked at it".to_owned(),
+            now: Utc::now(),
+            event: None,
+        };
+        let (version, row) = city.registers().row(&contract, "f1").await.unwrap().unwrap();
+        city.registers().change(&contract, &row, version, stamp()).await.unwrap();
+        city.registers().delete(&contract, "f2", 1, stamp()).await.unwrap();
+        while let Some(chunk) = reader.next_chunk().unwrap() {
+            run.take(chunk).await.unwrap();
+        }
+        let summary = run.finish().await.unwrap();
+        assert_eq!((summary.rows_taken, summary.rows_quarantined), (2, 2), "{summary:?}");
+        assert_eq!(summary.reasons, [(CHANGED_SINCE.to_owned(), 2)]);
+        assert_eq!(capacity(&city, "f1").await, Some(10));
+        assert_eq!(capacity(&city, "f2").await, None);
+        assert_eq!(capacity(&city, "f3").await, Some(31));
+        assert_eq!(capacity(&city, "f4").await, Some(41));
+
+        // What waits says by whom and when, and is taken once a person has said so.
+        let waiting = city.quarantined(Some(CONTRACT)).await.unwrap();
+        assert!(waiting[0].message.contains("version 2 of `f1`, changed by lin"), "{waiting:?}");
+        assert!(waiting[1].message.contains("version 2 of `f2`, deleted by lin"), "{waiting:?}");
+        city.repair(&waiting[0].id, &[], "keeper").await.unwrap();
+        assert_eq!(capacity(&city, "f1").await, Some(11));
+
+        // The same file again says again what it says.
+        let again = facilities(dir.path(), &[("f1", 10)]);
+        assert_eq!(city.import(again, &|_| ()).await.unwrap().rows_taken, 1);
+        assert_eq!(capacity(&city, "f1").await, Some(10));
     }
 }

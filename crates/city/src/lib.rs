@@ -16,6 +16,7 @@ mod atlas;
 mod backup;
 mod boards;
 mod browse;
+mod checks;
 mod edit;
 mod error;
 mod events;
@@ -33,6 +34,8 @@ mod register;
 mod repair;
 mod scratch;
 mod source;
+mod take;
+mod tend;
 
 pub use answers::Answered;
 pub use atlas::{AtlasLimits, LayerSpec, Shown};

@@ -13,9 +13,10 @@ use intake::{Crs, Format};
 use pack::{Contract, Shape, ValueSource};
 use store::lake::Producer;
 
-use crate::import::{ImportRequest, Verified};
+use crate::import::ImportRequest;
 use crate::open::Work;
 use crate::quarantine::{DISMISSED, OPEN, QUARANTINE, REPAIRED, Rejected, from_batch, to_batch};
+use crate::take::Verified;
 use crate::{City, CityError};
 
 /// Separators that a record may have been cut by.
@@ -100,7 +101,7 @@ impl City {
         let Verified { rows } = self.verify_rows(&request, &contract).await?;
         drop(scratch);
         let producer = Producer { id: format!("repair/{id}"), seq: 0 };
-        self.take_rows(&contract, rows, producer, user).await?;
+        self.take_rows(&contract, rows, row.at, producer, user).await?;
         self.close_row(row, REPAIRED, describe(corrections), user).await
     }
 

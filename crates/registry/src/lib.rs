@@ -104,6 +104,8 @@ pub enum RegistryError {
          at it again"
     )]
     Stale { key: String, version: i64, newest: i64 },
+    #[error("some of the rows were changed after they were looked at; look at them again")]
+    Newer(Vec<registers::Newer>),
     #[error("registry row {id} cannot be read: {problem}; restore a backup")]
     Damaged { id: String, problem: String },
     #[error("a secret of {0} cannot be sealed or read; is secret.key the folder's own?")]

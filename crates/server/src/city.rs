@@ -148,6 +148,7 @@ impl From<CityError> for Fault {
             CityError::UnknownDataset(..) => Self::new(Code::NotFound, error.to_string()),
             CityError::NotFound(reason) => Self::new(Code::NotFound, reason),
             CityError::Refused(reason) => Self::new(Code::Refused, reason),
+            CityError::Conflict(reason) => Self::new(Code::Conflict, reason),
             CityError::TooLarge(reason) => Self::new(Code::TooLarge, reason),
             CityError::Busy(reason) => Self::new(Code::Busy, reason),
             CityError::Invalid(reason) => Self::new(Code::Invalid, reason),

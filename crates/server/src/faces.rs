@@ -12,8 +12,9 @@ use tokio::task::JoinHandle;
 use crate::backend::Backend;
 use crate::fault::Fault;
 use crate::http::doors::Doors;
-use crate::http::{self, Http, HttpOptions, RateOptions, Ui};
+use crate::http::{self, Http, HttpOptions, Imports, RateOptions, Ui};
 use crate::pg;
+use crate::stopped;
 use crate::tls::{PgTls, TlsError, load};
 
 /// Why the faces could not start. None of them is left running then.
@@ -71,6 +72,7 @@ pub struct Faces {
     pg: SocketAddr,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    imports: Imports,
 }
 
 impl Faces {
@@ -110,13 +112,15 @@ impl Faces {
         let base_url = doors.public_url.clone().unwrap_or_else(|| format!("{scheme}://{http}"));
         let state = Http::with_doors(city.clone(), base_url, state, doors, ui);
         let state = state.map_err(FacesError::Http)?;
-        let (stop, stopped) = watch::channel(false);
-        let backend: Arc<dyn Backend> = city;
+        let imports = state.imports();
+        let (stop, stopping) = watch::channel(false);
+        let backend: Arc<dyn Backend> = city.clone();
         let tasks = vec![
-            tokio::spawn(pg::serve(pg_listener, backend, pg_tls, pg_doors, stopped.clone())),
-            tokio::spawn(http::serve(http_listener, state, http_tls, stopped)),
+            tokio::spawn(pg::serve(pg_listener, backend, pg_tls, pg_doors, stopping.clone())),
+            tokio::spawn(http::serve(http_listener, state, http_tls, stopping.clone())),
+            tokio::spawn(tended(city, stopping)),
         ];
-        Ok(Self { http, secure, pg, stop, tasks })
+        Ok(Self { http, secure, pg, stop, tasks, imports })
     }
 
     /// Where the HTTP face is found: `http://…` or `https://…`.
@@ -142,6 +146,15 @@ impl Faces {
                 tracing::error!(%error, "a face ended badly");
             }
         }
+        self.imports.ended().await;
+    }
+}
+
+/// What the city does by the clock, for as long as it is served.
+async fn tended(city: Arc<City>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = city.tend() => {}
+        () = stopped(&mut stop) => {}
     }
 }
 

@@ -154,9 +154,12 @@ pub const EVENT_BEAT_SECONDS: u64 = 15;
 pub const EVENT_RETRY_MS: u64 = 3_000;
 /// Time that open requests and connections get to end when the server stops.
 pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
+/// The same for files that are being imported: who still waits for one is told that it was cut.
+pub const IMPORT_SHUTDOWN_SECONDS_MAX: u64 = 5;
 
 const _: () = assert!(HTTP_STRANGERS_MAX < HTTP_REQUESTS_MAX);
 const _: () = assert!(SIGN_IN_SECONDS_MAX < HTTP_SECONDS_MAX);
+const _: () = assert!(IMPORT_SHUTDOWN_SECONDS_MAX < SHUTDOWN_SECONDS_MAX);
 
 /// [`PG_IDLE_SECONDS_MAX`] and its kin as durations.
 pub const fn seconds(count: u64) -> Duration {

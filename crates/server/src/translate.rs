@@ -61,7 +61,8 @@ impl From<RegistryError> for Fault {
             | RegistryError::UnknownRow(_) => Code::NotFound,
             RegistryError::UserExists(_)
             | RegistryError::RowExists { .. }
-            | RegistryError::Stale { .. } => Code::Conflict,
+            | RegistryError::Stale { .. }
+            | RegistryError::Newer(_) => Code::Conflict,
             RegistryError::Input { .. } => Code::Invalid,
             _ => return Self::internal(error),
         };
@@ -92,7 +93,7 @@ impl From<SharingError> for Fault {
             SharingError::UnknownDataset(_) | SharingError::UnknownRequest(_) => Code::NotFound,
             SharingError::NotShared { .. } => Code::Refused,
             SharingError::OwnDataset(_) => Code::Conflict,
-            SharingError::Terms { .. } => Code::Invalid,
+            SharingError::Terms { .. } | SharingError::Cursor(_) => Code::Invalid,
             _ => return Self::internal(error),
         };
         Self::new(code, error.to_string())

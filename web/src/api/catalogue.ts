@@ -81,6 +81,14 @@ export interface GrantView {
 export type RequestState =
   'requested' | 'granted' | 'refused' | 'withdrawn' | 'revoked' | 'expired';
 
+/** The terms of a grant. */
+export interface Granted {
+  fields: string[];
+  row_filter: string | null;
+  masks: Record<string, string>;
+  expires_at: string;
+}
+
 export interface SharingRequest {
   id: string;
   dataset: string;
@@ -96,6 +104,14 @@ export interface SharingRequest {
   decided_by: string | null;
   decided_at: string | null;
   reason: string | null;
+  /** What was granted, which may be less than what was asked. */
+  granted: Granted | null;
+}
+
+export interface RequestList {
+  requests: SharingRequest[];
+  /** Where the next page begins; null where there is none. */
+  next: string | null;
 }
 
 export interface NewRequest {
@@ -131,8 +147,21 @@ export const qualityRuns = (id: string, signal?: AbortSignal): Promise<{ runs: Q
 export const checkQuality = (id: string): Promise<unknown> =>
   post(`/api/datasets/${part(id)}/quality`);
 
-export const sharingRequests = (signal?: AbortSignal): Promise<{ requests: SharingRequest[] }> =>
-  get('/api/sharing-requests', { signal });
+/** Pages of requests that are read one after another, of a thousand each. */
+const REQUEST_PAGES_MAX = 20;
+
+/** All requests that concern one's organisation; those that wait for a decision come first. */
+export async function sharingRequests(signal?: AbortSignal): Promise<RequestList> {
+  const all: RequestList = { requests: [], next: null };
+  for (let page = 0; page < REQUEST_PAGES_MAX; page++) {
+    const query = { after: all.next };
+    const found = await get<RequestList>('/api/sharing-requests', { query, signal });
+    all.requests.push(...found.requests);
+    all.next = found.next;
+    if (!all.next) break;
+  }
+  return all;
+}
 export const requestSharing = (fresh: NewRequest): Promise<SharingRequest> =>
   post('/api/sharing-requests', fresh);
 export const grantRequest = (id: string, terms: NewTerms): Promise<GrantView> =>

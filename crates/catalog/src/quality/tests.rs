@@ -250,6 +250,28 @@ async fn runs_are_kept_and_read_back_newest_first() {
     }
 }
 
+#[tokio::test]
+async fn what_was_put_off_is_due_when_its_time_has_come() {
+    use super::records::{due, put_off, settle};
+    let moment = |minutes| crate::records::time(1_700_000_000_000_000 + minutes * 60_000_000);
+    for bed in store::testing::beds().await {
+        let records = &bed.records;
+        let mut all = crate::records::migrations();
+        all.extend(crate::records::later_migrations());
+        records.migrate(all).await.expect("migrates");
+        put_off(records, "air.pm25", moment(9)).await.expect("writes");
+        put_off(records, "place.park", moment(2)).await.expect("writes");
+        // The later word holds.
+        put_off(records, "air.pm25", moment(5)).await.expect("writes");
+        assert!(due(records, moment(1)).await.expect("reads").is_empty(), "{}", bed.name);
+        let both = due(records, moment(5)).await.expect("reads");
+        assert_eq!(both, ["place.park", "air.pm25"], "{}", bed.name);
+        settle(records, "place.park").await.expect("writes");
+        settle(records, "place.park").await.expect("writes");
+        assert_eq!(due(records, moment(5)).await.expect("reads"), ["air.pm25"], "{}", bed.name);
+    }
+}
+
 fn bands() -> Contract {
     let mut contract =
         contract("people.census_2020", "人口", "Census", "x", SharingAttribute::Unconditional);

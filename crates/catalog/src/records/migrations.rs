@@ -31,7 +31,7 @@ pub fn migrations() -> Migrations {
 
 /// Those that came after the registry's first: they go behind them, for folders that have both.
 pub fn later_migrations() -> Migrations {
-    vec![Box::new(SavedQueries)]
+    vec![Box::new(SavedQueries), Box::new(quality::records::DueMigration)]
 }
 
 struct Audit;

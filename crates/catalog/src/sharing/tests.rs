@@ -1,10 +1,11 @@
 //! Every step, every refusal, on both databases.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use pack::Mask;
-use store::testing::{Bed, beds};
+use store::testing::{Bed, beds, sqlite_bed};
 
 use super::*;
 use crate::fixtures;
@@ -283,4 +284,92 @@ async fn what_cannot_be_asked_or_granted_is_refused_with_its_reason() {
         // After all of that the request stands as it stood, and can be granted.
         sharing.grant(&owner(), id, Terms::default(), hour(1)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_decision_comes_first_and_pages_lose_nothing() {
+    for bed in beds().await {
+        let sharing = open(&bed).await;
+        let mut ids = Vec::new();
+        for at in 0..7 {
+            ids.push(sharing.request(&asker(), ask(), hour(at)).await.unwrap().id);
+        }
+        let terms = Terms {
+            fields: Some(vec!["name".to_owned()]),
+            expires_at: Some(hour(100)),
+            ..Terms::default()
+        };
+        sharing.grant(&owner(), ids[2], terms, hour(10)).await.unwrap();
+        for id in &ids[3..6] {
+            sharing.refuse(&owner(), *id, "no", hour(10)).await.unwrap();
+        }
+        let of = |order: &[usize]| -> Vec<Uuid> { order.iter().map(|at| ids[*at]).collect() };
+        let expected = of(&[6, 1, 0, 5, 4, 3, 2]);
+        for limit in [1, 2, 3, 7, 50] {
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let page = sharing.page(&owner(), after, limit).await.unwrap();
+                seen.extend(page.items);
+                let Some(next) = page.next else { break };
+                // As it goes over the wire.
+                after = Some(next.to_string().parse().unwrap());
+            }
+            let found: Vec<Uuid> = seen.iter().map(|listed| listed.request.id).collect();
+            assert_eq!(found, expected, "{}: {limit} a page", bed.name);
+            let granted = seen.pop().unwrap().grant.unwrap();
+            assert_eq!((granted.fields, granted.expires_at), (vec!["name".to_owned()], hour(100)));
+            assert!(seen.iter().all(|listed| listed.grant.is_none()), "{}", bed.name);
+        }
+        let whole = sharing.requests(&owner()).await.unwrap();
+        assert_eq!(whole.iter().map(|request| request.id).collect::<Vec<_>>(), expected);
+
+        // One that is decided while somebody turns the pages takes no other off them.
+        let first = sharing.page(&owner(), None, 2).await.unwrap();
+        sharing.refuse(&owner(), ids[1], "no", hour(11)).await.unwrap();
+        let rest = sharing.page(&owner(), first.next, 50).await.unwrap();
+        let rest: Vec<Uuid> = rest.items.iter().map(|listed| listed.request.id).collect();
+        assert_eq!(rest, of(&[0, 5, 4, 3, 2, 1]), "{}", bed.name);
+    }
+}
+
+#[tokio::test]
+async fn who_hangs_up_leaves_no_step_half_taken() {
+    let bed = sqlite_bed().await;
+    let sharing = open(&bed).await;
+    let told = Arc::new(AtomicU64::new(0));
+    let heard = Arc::clone(&told);
+    sharing.watch(Box::new(move |step| {
+        if step.state == State::Granted {
+            heard.fetch_add(1, Ordering::Relaxed);
+        }
+    }));
+    let owner = owner();
+    for wait_ms in 0..12 {
+        let id = sharing.request(&asker(), ask(), hour(0)).await.unwrap().id;
+        tokio::select! {
+            granted = sharing.grant(&owner, id, Terms::default(), hour(1)) => {
+                granted.unwrap();
+            }
+            () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
+        }
+        // What was begun before the client went is committed when the records take the next.
+        bed.records.write().await.unwrap().rollback().await.unwrap();
+        let mut in_memory = (0, 0);
+        let mut in_records = (1, 1);
+        for _ in 0..1_000 {
+            in_memory = (told.load(Ordering::Relaxed), sharing.policy_epoch());
+            let granted = u64::try_from(active(&sharing, hour(2)).await).unwrap();
+            in_records = (granted, read_epoch(bed.records.read()).await.unwrap());
+            if in_memory == in_records {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(in_memory, in_records, "after {wait_ms} ms");
+    }
+    // An epoch that a failed commit left in memory is not given a second time.
+    sharing.epoch.fetch_max(900, Ordering::AcqRel);
+    let id = sharing.request(&asker(), ask(), hour(0)).await.unwrap().id;
+    sharing.grant(&owner, id, Terms::default(), hour(1)).await.unwrap();
+    assert_eq!(sharing.policy_epoch(), 901);
 }

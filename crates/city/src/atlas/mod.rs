@@ -11,6 +11,7 @@
 //! rules that stood from before its first row to after its last.
 
 mod build;
+mod queue;
 mod shelf;
 
 use std::sync::Arc;
@@ -20,16 +21,12 @@ use catalog::usage::UsageSink;
 use catalog::{Catalog, Session, Sight};
 use pack::{Contract, Zooms};
 use spatial::Layer;
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::CityError;
+use queue::Queue;
 use shelf::{Shelf, Slot};
 
-/// Layers that are made at once; others wait. Making one is reading a dataset from end to end.
-const BUILDS_MAX: usize = 2;
-/// Layers that wait for their turn, those being made included; whoever asks for one more is told
-/// to come again.
-const BUILDS_WAITING_MAX: usize = 32;
 /// Tries to make a layer while access rules keep changing under it.
 const BUILD_TRIES_MAX: usize = 3;
 /// Rows that move with the clock are read anew after so long.
@@ -41,13 +38,16 @@ const STALE_SHARE: u32 = 2;
 /// Memory for packed features.
 #[derive(Debug, Clone)]
 pub struct AtlasLimits {
-    /// All layers together; the ones unused for longest go first.
+    /// All layers of now together; the ones unused for longest go first. Layers of the past have
+    /// what these leave of it, and one of them in any case.
     pub bytes_max: usize,
     /// One layer.
     pub layer_bytes_max: usize,
     pub layer_features_max: usize,
-    /// Layers kept at once.
+    /// Layers of now kept at once.
     pub layers_max: usize,
+    /// Layers of moments in the past: two maps' worth, however many moments are asked about.
+    pub past_layers_max: usize,
 }
 
 impl Default for AtlasLimits {
@@ -58,6 +58,7 @@ impl Default for AtlasLimits {
             layer_bytes_max: 768 * MIB,
             layer_features_max: 5_000_000,
             layers_max: 500,
+            past_layers_max: 24,
         }
     }
 }
@@ -125,15 +126,13 @@ pub(crate) struct Atlas {
     usage: Arc<dyn UsageSink>,
     shelf: Shelf,
     limits: AtlasLimits,
-    builds: Semaphore,
-    waiting: Semaphore,
+    queue: Queue,
 }
 
 impl Atlas {
     pub fn new(catalog: Arc<Catalog>, usage: Arc<dyn UsageSink>, limits: AtlasLimits) -> Self {
         let shelf = Shelf::new(&limits);
-        let (builds, waiting) = (Semaphore::new(BUILDS_MAX), Semaphore::new(BUILDS_WAITING_MAX));
-        Self { catalog, usage, shelf, limits, builds, waiting }
+        Self { catalog, usage, shelf, limits, queue: Queue::default() }
     }
 
     /// What the session sees of a dataset whose places it may see, one by one.
@@ -189,10 +188,8 @@ impl Atlas {
         mut sight: Sight,
         asker: oneshot::Sender<()>,
     ) -> Result<shelf::Made, CityError> {
-        let _place = self.waiting.try_acquire().map_err(|_| {
-            CityError::Busy(format!("{BUILDS_WAITING_MAX} layers are being made: try again"))
-        })?;
-        let _turn = turn(&self.builds, asker).await?;
+        let (user, past) = (&session.principal.user, session.as_of.is_some());
+        let _turn = self.queue.turn(user, past, asker).await?;
         for _ in 0..BUILD_TRIES_MAX {
             let started = Instant::now();
             let built = self.build(session, contract, spec, &sight).await?;
@@ -216,40 +213,5 @@ impl Atlas {
             }
         }
         Err(CityError::Busy("access rules are changing: try again".to_owned()))
-    }
-}
-
-/// A turn at making, unless whoever asked goes away before it comes.
-async fn turn(
-    builds: &Semaphore,
-    mut asker: oneshot::Sender<()>,
-) -> Result<SemaphorePermit<'_>, CityError> {
-    tokio::select! {
-        biased;
-        () = asker.closed() => Err(CityError::Busy("nobody waits for this layer".to_owned())),
-        turn = builds.acquire() => Ok(turn.expect("the semaphore is never closed")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn nobody_makes_what_nobody_waits_for() {
-        let builds = Semaphore::new(1);
-        let (asker, here) = oneshot::channel();
-        let held = turn(&builds, asker).await.unwrap();
-        let (asker, gone) = oneshot::channel();
-        let queued = turn(&builds, asker);
-        let leaving = async { drop(gone) };
-        let (queued, ()) = tokio::join!(queued, leaving);
-        assert!(matches!(queued, Err(CityError::Busy(_))));
-        drop((held, here));
-        let (asker, gone) = oneshot::channel();
-        drop(gone);
-        let late = turn(&builds, asker).await;
-        assert!(matches!(late, Err(CityError::Busy(_))), "gone before its turn came");
-        assert_eq!(builds.available_permits(), 1);
     }
 }

@@ -1,6 +1,8 @@
 //! Where layers are kept: found by what they are of and by what of it is seen; the ones unused for
-//! longest make room.
+//! longest make room. Layers of the past make room for one another and for those of now, never the
+//! other way round: there are as many moments as somebody cares to ask about.
 
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
@@ -36,22 +38,29 @@ struct Kept {
     used: u64,
 }
 
+impl Kept {
+    fn of_the_past(&self) -> bool {
+        self.sight.as_of_us.is_some()
+    }
+
+    fn bytes(&self) -> usize {
+        match self.cell.get() {
+            Some(Made::Shown(shown)) => shown.layer.bytes(),
+            _ => 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Shelf {
     kept: Mutex<Vec<Kept>>,
     clock: AtomicU64,
-    bytes_max: usize,
-    layers_max: usize,
+    limits: AtlasLimits,
 }
 
 impl Shelf {
     pub fn new(limits: &AtlasLimits) -> Self {
-        Self {
-            kept: Mutex::default(),
-            clock: AtomicU64::new(0),
-            bytes_max: limits.bytes_max,
-            layers_max: limits.layers_max,
-        }
+        Self { kept: Mutex::default(), clock: AtomicU64::new(0), limits: limits.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Kept>> {
@@ -109,17 +118,38 @@ impl Shelf {
     /// keeps it until the tile is done.
     pub fn trim(&self) {
         let mut kept = self.lock();
-        kept.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.used));
-        let mut bytes = 0;
-        let mut count = 0;
-        kept.retain(|entry| {
-            if let Some(Made::Shown(shown)) = entry.cell.get() {
-                bytes += shown.layer.bytes();
-            }
-            count += 1;
-            // The newest stays, whatever it takes: it is within its own bound.
-            count == 1 || (bytes <= self.bytes_max && count <= self.layers_max)
-        });
+        kept.sort_unstable_by_key(|entry| (entry.of_the_past(), Reverse(entry.used)));
+        let mut room = Room::new(&self.limits);
+        kept.retain(|entry| room.take(entry.of_the_past(), entry.bytes()));
+    }
+}
+
+/// The room on the shelf, given away layer by layer: those of now before those of the past, and of
+/// each the last used first.
+#[derive(Debug)]
+struct Room<'a> {
+    limits: &'a AtlasLimits,
+    bytes: usize,
+    now: usize,
+    past: usize,
+}
+
+impl<'a> Room<'a> {
+    fn new(limits: &'a AtlasLimits) -> Self {
+        Self { limits, bytes: 0, now: 0, past: 0 }
+    }
+
+    /// Whether the next layer has a place.
+    fn take(&mut self, past: bool, bytes: usize) -> bool {
+        let (count, count_max) = match past {
+            true => (&mut self.past, self.limits.past_layers_max),
+            false => (&mut self.now, self.limits.layers_max),
+        };
+        *count += 1;
+        self.bytes += bytes;
+        // The newest stays, whatever it takes: it is within its own bound, and whoever has just
+        // asked for it draws many tiles from it.
+        *count == 1 || (self.bytes <= self.limits.bytes_max && *count <= count_max)
     }
 }
 
@@ -129,4 +159,40 @@ pub(super) fn stamp() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("{}-{count:x}", PROCESS.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of so many layers, of so many bytes each, keep their places.
+    fn stay(room: &mut Room<'_>, past: bool, layers: usize, bytes: usize) -> usize {
+        (0..layers).filter(|_| room.take(past, bytes)).count()
+    }
+
+    #[test]
+    fn layers_of_the_past_put_none_of_now_away() {
+        let limits = AtlasLimits { bytes_max: 100, layers_max: 10, ..AtlasLimits::default() };
+        let mut room = Room::new(&limits);
+        assert_eq!(stay(&mut room, false, 10, 9), 10);
+        assert_eq!(stay(&mut room, true, 1_000, 5), 2, "what those of now leave");
+        let mut room = Room::new(&limits);
+        assert_eq!(stay(&mut room, false, 12, 9), 10);
+        assert_eq!(stay(&mut room, true, 1_000, 5), 1, "the newest, in any case");
+    }
+
+    #[test]
+    fn so_many_layers_of_the_past_are_kept() {
+        let limits = AtlasLimits::default();
+        let mut room = Room::new(&limits);
+        assert_eq!(stay(&mut room, false, 3, 1), 3);
+        assert_eq!(stay(&mut room, true, 1_000, 1), limits.past_layers_max);
+    }
+
+    #[test]
+    fn the_newest_layer_stays_whatever_it_takes() {
+        let limits = AtlasLimits { bytes_max: 100, ..AtlasLimits::default() };
+        let mut room = Room::new(&limits);
+        assert_eq!(stay(&mut room, false, 5, 150), 1);
+    }
 }

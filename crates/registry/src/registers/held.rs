@@ -21,16 +21,30 @@ struct Chunk {
     rows: RecordBatch,
 }
 
+/// The newest version of a row.
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    version: i64,
+    at_us: i64,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Place {
     chunk: u64,
-    version: i64,
+    newest: Newest,
 }
 
-/// A row that is to stand from now on.
+/// A row that is to stand from now on, or no longer.
 pub(super) struct Put {
     pub key: Arc<str>,
     pub version: i64,
+    pub at_us: i64,
+}
+
+impl Put {
+    fn newest(&self) -> Newest {
+        Newest { version: self.version, at_us: self.at_us }
+    }
 }
 
 #[derive(Debug)]
@@ -41,7 +55,7 @@ pub(super) struct Held {
     next_chunk: u64,
     places: HashMap<Arc<str>, Place>,
     /// The newest versions of rows that are gone.
-    gone: HashMap<Arc<str>, i64>,
+    gone: HashMap<Arc<str>, Newest>,
     newest_us: Option<i64>,
     /// Made when it is first wanted after a change: an import of many chunks makes it once.
     table: parking_lot::Mutex<Option<Arc<MemTable>>>,
@@ -66,11 +80,12 @@ impl Held {
         let values = found.iter().filter_map(|(_, _, data, _)| data.as_deref());
         let batches = rows::read(contract, values)?;
         let mut puts = Vec::new();
-        for (key, version, data, _) in &found {
+        for (key, version, data, at_us) in &found {
+            let put = Put { key: key.as_str().into(), version: *version, at_us: *at_us };
             match data {
-                Some(_) => puts.push(Put { key: key.as_str().into(), version: *version }),
+                Some(_) => puts.push(put),
                 None => {
-                    held.gone.insert(key.as_str().into(), *version);
+                    held.gone.insert(Arc::clone(&put.key), put.newest());
                 }
             }
         }
@@ -86,12 +101,22 @@ impl Held {
     }
 
     pub fn version(&self, key: &str) -> Option<i64> {
-        self.places.get(key).map(|place| place.version)
+        self.places.get(key).map(|place| place.newest.version)
     }
 
     /// The newest version of a row, gone or not; 0 where there never was one.
     pub fn last_version(&self, key: &str) -> i64 {
-        self.version(key).or_else(|| self.gone.get(key).copied()).unwrap_or(0)
+        self.newest(key).map_or(0, |newest| newest.version)
+    }
+
+    /// When the newest version of a row came to be, gone or not; none where there never was one.
+    pub fn changed_us(&self, key: &str) -> Option<i64> {
+        self.newest(key).map(|newest| newest.at_us)
+    }
+
+    fn newest(&self, key: &str) -> Option<Newest> {
+        let place = self.places.get(key).map(|place| place.newest);
+        place.or_else(|| self.gone.get(key).copied())
     }
 
     pub fn newest_us(&self) -> Option<i64> {
@@ -102,7 +127,7 @@ impl Held {
         let place = self.places.get(key)?;
         let chunk = self.chunks.get(&place.chunk)?;
         let at = chunk.keys.iter().position(|held| held.as_ref() == key)?;
-        Some((place.version, chunk.rows.slice(at, 1)))
+        Some((place.newest.version, chunk.rows.slice(at, 1)))
     }
 
     pub fn table(&self) -> Result<Arc<MemTable>, RegistryError> {
@@ -135,8 +160,9 @@ impl Held {
         for id in touched {
             self.sweep(id)?;
         }
-        for Put { key, version } in removed {
-            self.gone.insert(key, version);
+        for put in removed {
+            let newest = put.newest();
+            self.gone.insert(put.key, newest);
         }
         let mut puts = puts.into_iter();
         let mut from = 0;
@@ -181,10 +207,11 @@ impl Held {
         let id = *last.key();
         let chunk = last.get_mut();
         chunk.rows = concat_batches(&self.schema, [&chunk.rows, &rows])?;
-        for Put { key, version } in puts {
-            chunk.keys.push(Arc::clone(&key));
-            self.gone.remove(&key);
-            self.places.insert(key, Place { chunk: id, version });
+        for put in puts {
+            let newest = put.newest();
+            chunk.keys.push(Arc::clone(&put.key));
+            self.gone.remove(&put.key);
+            self.places.insert(put.key, Place { chunk: id, newest });
         }
         Ok(())
     }
@@ -194,9 +221,10 @@ impl Held {
         let id = self.next_chunk;
         self.next_chunk += 1;
         let keys = puts.iter().map(|put| Arc::clone(&put.key)).collect();
-        for Put { key, version } in puts {
-            self.gone.remove(&key);
-            self.places.insert(key, Place { chunk: id, version });
+        for put in puts {
+            let newest = put.newest();
+            self.gone.remove(&put.key);
+            self.places.insert(put.key, Place { chunk: id, newest });
         }
         self.chunks.insert(id, Chunk { keys, rows });
     }

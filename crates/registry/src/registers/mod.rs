@@ -40,7 +40,7 @@ use held::Held;
 
 pub use history::Version;
 pub use rows::key_of;
-pub use write::{Stamp, Written};
+pub use write::{Newer, Stamp, Written};
 
 /// Bytes of a row's key: it stands in an index.
 pub const KEY_BYTES_MAX: usize = 500;

@@ -128,6 +128,35 @@ async fn who_did_not_see_the_newest_version_is_refused() {
 }
 
 #[tokio::test]
+async fn rows_that_were_changed_since_are_named_and_none_is_put() {
+    for bed in beds().await {
+        let registers = registers(&bed).await;
+        let first = facilities(&[("a", 1), ("b", 1), ("c", 1)]);
+        registers.put(contract(), &first, stamp(0, "file")).await.unwrap();
+        let since = registers.changed_at(contract()).await.unwrap().unwrap();
+        let edited = facilities(&[("b", 7)]);
+        registers.change(contract(), &edited, 1, stamp(1, "edit")).await.unwrap();
+        registers.delete(contract(), "c", 1, stamp(1, "closed")).await.unwrap();
+        registers.create(contract(), &facilities(&[("d", 7)]), stamp(1, "new")).await.unwrap();
+
+        let rows = facilities(&[("a", 2), ("b", 2), ("c", 2), ("d", 2), ("e", 2)]);
+        // What memory knows and what the records say are the same.
+        let again = Registers::open(&bed.records, &Audit::open(&bed.records));
+        for registers in [&registers, &again] {
+            let put = registers.put_since(contract(), &rows, since, stamp(2, "file")).await;
+            let Err(RegistryError::Newer(newer)) = put else { panic!("{}: {put:?}", bed.name) };
+            let named: Vec<_> = newer.iter().map(|row| (row.place, row.key.as_str())).collect();
+            assert_eq!(named, [(1, "b"), (2, "c"), (3, "d")], "{}", bed.name);
+        }
+        assert_eq!(seen(&registers, None).await, pairs(&[("a", 1), ("b", 7), ("d", 7)]));
+        let others = facilities(&[("a", 2), ("e", 2)]);
+        registers.put_since(contract(), &others, since, stamp(2, "file")).await.unwrap();
+        let now = pairs(&[("a", 2), ("b", 7), ("d", 7), ("e", 2)]);
+        assert_eq!(seen(&registers, None).await, now, "{}", bed.name);
+    }
+}
+
+#[tokio::test]
 async fn a_clock_that_goes_back_ends_no_version_before_it_began() {
     let bed = sqlite_bed().await;
     let registers = registers(&bed).await;

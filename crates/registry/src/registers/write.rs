@@ -39,6 +39,14 @@ pub struct Stamp {
     pub event: Option<Event>,
 }
 
+/// A row that who writes has not seen as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newer {
+    /// Where it stands among the rows that were to be put.
+    pub place: usize,
+    pub key: String,
+}
+
 /// What a write left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
@@ -54,10 +62,26 @@ impl Registers {
         rows: &RecordBatch,
         stamp: Stamp,
     ) -> Result<(), RegistryError> {
+        self.put_since(contract, rows, DateTime::<Utc>::MAX_UTC, stamp).await
+    }
+
+    /// As [`Registers::put`], for who knows the rows as they were at `since`. Where some of them
+    /// were changed, made or taken away later, these are named and nothing is written.
+    pub async fn put_since(
+        &self,
+        contract: &Contract,
+        rows: &RecordBatch,
+        since: DateTime<Utc>,
+        stamp: Stamp,
+    ) -> Result<(), RegistryError> {
         let keys = rows::key_of(contract, rows)?;
         let register = self.register(&contract.id);
         let turn = register.turn().await;
         self.ensure_held(&register, contract).await?;
+        let newer = newer(&register, &keys, micros(since));
+        if !newer.is_empty() {
+            return Err(RegistryError::Newer(newer));
+        }
         let work = Work { puts: keys, rows, removes: Vec::new() };
         self.write(register, turn, contract, work, stamp).await.map(|_| ())
     }
@@ -263,7 +287,7 @@ impl Plan {
             if last > 0 {
                 plan.ended.push(key.clone());
             }
-            let put = Put { key: key.as_str().into(), version: last + 1 };
+            let put = Put { key: key.as_str().into(), version: last + 1, at_us };
             match data {
                 Some(_) => plan.puts.push(put),
                 None => plan.removes.push(put),
@@ -322,6 +346,14 @@ fn only(mut keys: Vec<String>) -> Result<String, RegistryError> {
 
 fn version_of(register: &Register, key: &str) -> Option<i64> {
     register.held.read().as_ref().and_then(|held| held.version(key))
+}
+
+fn newer(register: &Register, keys: &[String], since_us: i64) -> Vec<Newer> {
+    let held = register.held.read();
+    let Some(held) = held.as_ref() else { return Vec::new() };
+    let later = |key: &str| held.changed_us(key).is_some_and(|at_us| at_us > since_us);
+    let places = (0..keys.len()).filter(|place| later(&keys[*place]));
+    places.map(|place| Newer { place, key: keys[place].clone() }).collect()
 }
 
 fn still(register: &Arc<Register>, key: &str, version: i64) -> Result<(), RegistryError> {

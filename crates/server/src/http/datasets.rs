@@ -186,7 +186,8 @@ pub async fn quality(
     Ok(Json(json!({ "dataset": id, "runs": shown })))
 }
 
-/// Runs a dataset's quality rules now.
+/// Runs a dataset's quality rules now. One run of a dataset at a time: a second is told to come
+/// again.
 #[utoipa::path(
     post, path = "/api/datasets/{id}/quality", tag = "catalogue", security(("token" = [])),
     params(("id" = String, Path, example = "air.pm25")),

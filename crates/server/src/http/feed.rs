@@ -6,10 +6,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use city::{BackupReport, ImportRequest, ImportSummary};
+use city::{BackupReport, City, ImportRequest, ImportSummary, Scratch};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tracing::Instrument as _;
 use utoipa::{IntoParams, ToSchema};
 
 use super::datasets::knowledge_of;
@@ -17,6 +19,8 @@ use super::input::{Asked, Input, Named, Who};
 use super::problem::Problem;
 use super::{FIGURES, Http};
 use crate::fault::{Code, Fault};
+use crate::limits::{IMPORT_SHUTDOWN_SECONDS_MAX, SHUTDOWN_SECONDS_MAX, seconds};
+use crate::stopped;
 
 /// A larger file is imported by the command line, next to the data.
 pub const IMPORT_BYTES_MAX: u64 = 4 << 30;
@@ -52,7 +56,9 @@ pub struct Imported {
 }
 
 /// Takes a file, the request's body, into a dataset that one answers for. Each row is taken,
-/// unchanged or in quarantine; the same file twice changes nothing.
+/// unchanged or in quarantine; the same file again changes nothing that nobody else has changed
+/// since. Once all of the file is here it is taken to its end, whether or not anybody waits for
+/// the answer.
 #[utoipa::path(
     post, path = "/api/datasets/{id}/import", tag = "steward", security(("token" = [])),
     params(("id" = String, Path), ImportQuery),
@@ -70,19 +76,66 @@ pub async fn import(
     knowledge_of(&http, &who, &id).await?;
     let name = plain_name(&asked.file)?;
     let options = options(&asked)?;
-    let Ok(_place) = http.uploads.try_acquire() else {
+    let Ok(place) = http.uploads.clone().try_acquire_owned() else {
         return Err(Fault::new(Code::Busy, format!("{UPLOADS_MAX} files are coming in already")));
     };
     let scratch = http.city.scratch()?;
     let file = scratch.path().join(name);
     receive(body, &file).await?;
     let request = ImportRequest { dataset: id, file, options, user: who.0.user.clone() };
-    let imported = http.city.import_and_check(request, &|_| ()).await;
-    let summary = imported.map_err(|error| without_path(error.into(), scratch.path()))?;
-    FIGURES.rows(&summary.dataset, "taken", summary.rows_taken);
-    FIGURES.rows(&summary.dataset, "unchanged", summary.rows_unchanged);
-    FIGURES.rows(&summary.dataset, "quarantined", summary.rows_quarantined);
-    Ok(Json(Imported { summary }))
+    let (city, closing) = (http.city.clone(), http.closing.subscribe());
+    let received = Received { city, request, scratch, closing, _place: place };
+    let done = tokio::spawn(received.take().in_current_span()).await;
+    // Nobody cancels this task, so a failed join is a panic of the work: pass it on.
+    let taken = done.unwrap_or_else(|join| std::panic::resume_unwind(join.into_panic()));
+    Ok(Json(Imported { summary: taken? }))
+}
+
+/// A file that is here, with all that it takes to import it: cut off with its request, it would
+/// leave a part of its rows taken, and no word of it in the audit.
+struct Received {
+    city: Arc<City>,
+    request: ImportRequest,
+    /// Keeps the file until it is read.
+    scratch: Scratch,
+    closing: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Received {
+    async fn take(self) -> Result<ImportSummary, Fault> {
+        // The place is given back last: whoever waits for it wants all else let go of.
+        let Self { _place, city, request, scratch, mut closing } = self;
+        let stop = async move {
+            stopped(&mut closing).await;
+            tokio::time::sleep(seconds(IMPORT_SHUTDOWN_SECONDS_MAX)).await;
+        };
+        let taken = city.import_and_check_until(request, &|_| (), stop).await;
+        let summary = taken.map_err(|error| without_path(error.into(), scratch.path()))?;
+        FIGURES.rows(&summary.dataset, "taken", summary.rows_taken);
+        FIGURES.rows(&summary.dataset, "unchanged", summary.rows_unchanged);
+        FIGURES.rows(&summary.dataset, "quarantined", summary.rows_quarantined);
+        Ok(summary)
+    }
+}
+
+/// The files that are being imported, for who has to wait for their end.
+#[derive(Debug)]
+pub struct Imports(Arc<Semaphore>);
+
+impl Imports {
+    pub fn of(uploads: &Arc<Semaphore>) -> Self {
+        Self(uploads.clone())
+    }
+
+    /// Returns when none is under way any more: a server that stops has them end by themselves.
+    pub async fn ended(&self) {
+        let all = u32::try_from(UPLOADS_MAX).unwrap_or(u32::MAX);
+        let ended = self.0.acquire_many(all);
+        if tokio::time::timeout(seconds(SHUTDOWN_SECONDS_MAX), ended).await.is_err() {
+            tracing::warn!("files that were being imported were cut off: import them again");
+        }
+    }
 }
 
 /// Where the copy goes.

@@ -58,6 +58,7 @@ use futures::FutureExt;
 use tokio::sync::{Semaphore, watch as signal};
 
 pub use self::access::Gate;
+pub(crate) use self::feed::Imports;
 pub(crate) use self::figures::FIGURES;
 pub use self::listen::{ALPN, serve};
 pub use self::rate::RateOptions;
@@ -97,7 +98,8 @@ pub struct Http {
     strangers: Semaphore,
     /// And one address's of those.
     strangers_shares: shares::Shares,
-    uploads: Semaphore,
+    /// A place goes with its file into the task that imports it.
+    uploads: Arc<Semaphore>,
     streams: events::Streams,
     /// True once the server stops: what would go on for ever ends then.
     closing: signal::Sender<bool>,
@@ -135,7 +137,7 @@ impl Http {
         let search = SearchIndex::build(pack.datasets.values(), owner).map_err(Fault::internal)?;
         let backend: Arc<dyn Backend> = city.clone();
         let places = Semaphore::new(HTTP_REQUESTS_MAX);
-        let uploads = Semaphore::new(feed::UPLOADS_MAX);
+        let uploads = Arc::new(Semaphore::new(feed::UPLOADS_MAX));
         let rates = Rates::new(options.rates);
         Ok(Arc::new(Self {
             city,
@@ -156,6 +158,11 @@ impl Http {
             pending: oidc::Pending::default(),
             ui,
         }))
+    }
+
+    /// What is still under way when no connection is left.
+    pub(crate) fn imports(&self) -> Imports {
+        Imports::of(&self.uploads)
     }
 }
 

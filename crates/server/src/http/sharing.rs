@@ -7,16 +7,16 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use catalog::sharing::{Ask, Request, Terms};
+use catalog::sharing::{Ask, Cursor, Grant, Listed, PAGE_REQUESTS_MAX, Request, Terms};
 use chrono::{DateTime, Utc};
 use pack::Mask;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Http;
 use super::datasets::knowledge_of;
-use super::input::{Input, Named, Who};
+use super::input::{Asked, Input, Named, Who};
 use super::problem::Problem;
 use crate::fault::Fault;
 
@@ -57,9 +57,39 @@ pub struct RequestView {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub decided_at: Option<DateTime<Utc>>,
     pub reason: Option<String>,
+    /// What was granted, which may be less than what was asked; none where nothing was.
+    pub granted: Option<GrantedView>,
+}
+
+/// The terms of a grant.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GrantedView {
+    pub fields: Vec<String>,
+    /// The rows that were asked for, narrowed by the owner.
+    pub row_filter: Option<String>,
+    /// Field → `redact`, `last_four`, `year_only` or `token`.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub masks: BTreeMap<String, Mask>,
+    /// When it ends, unless it is ended before.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: DateTime<Utc>,
+}
+
+impl From<Grant> for GrantedView {
+    fn from(grant: Grant) -> Self {
+        let Grant { fields, row_filter, masks, expires_at, .. } = grant;
+        Self { fields, row_filter, masks, expires_at }
+    }
+}
+
+impl From<Listed> for RequestView {
+    fn from(Listed { request, grant }: Listed) -> Self {
+        Self { granted: grant.map(Into::into), ..Self::from(request) }
+    }
 }
 
 impl From<Request> for RequestView {
+    /// As it is when it is made.
     fn from(request: Request) -> Self {
         Self {
             id: request.id,
@@ -76,6 +106,7 @@ impl From<Request> for RequestView {
             decided_by: request.decided_by,
             decided_at: request.decided_at,
             reason: request.reason,
+            granted: None,
         }
     }
 }
@@ -121,20 +152,43 @@ pub struct Reason {
     pub reason: String,
 }
 
+/// Which requests.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RequestQuery {
+    /// Where the page begins: `next` of the page before it; the first page where it is left out.
+    after: Option<String>,
+    /// Requests on the page; 1,000, the most there can be, where it is left out.
+    limit: Option<u64>,
+}
+
 /// Sharing requests on a page.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RequestList {
     pub requests: Vec<RequestView>,
+    /// Where the next page begins, to be given as `after`; none on the last one.
+    pub next: Option<String>,
 }
 
-/// The requests that one's organisation made, and those that it decides about.
+/// The requests that one's organisation made, and those that it decides about: first those that
+/// wait for a decision, the newest first of each.
 #[utoipa::path(
     get, path = "/api/sharing-requests", tag = "sharing", security(("token" = [])),
-    responses((status = 200, body = RequestList), (status = 401, body = Problem))
+    params(RequestQuery),
+    responses((status = 200, body = RequestList), (status = 400, body = Problem), (status = 401, body = Problem))
 )]
-pub async fn list(State(http): State<Arc<Http>>, who: Who) -> Result<Json<RequestList>, Fault> {
-    let requests = http.city.sharing().requests(&who.0).await?;
-    Ok(Json(RequestList { requests: requests.into_iter().map(Into::into).collect() }))
+pub async fn list(
+    State(http): State<Arc<Http>>,
+    who: Who,
+    Asked(asked): Asked<RequestQuery>,
+) -> Result<Json<RequestList>, Fault> {
+    let after = asked.after.map(|text| text.parse::<Cursor>()).transpose()?;
+    let limit = asked.limit.unwrap_or(PAGE_REQUESTS_MAX);
+    let page = http.city.sharing().page(&who.0, after, limit).await?;
+    Ok(Json(RequestList {
+        requests: page.items.into_iter().map(Into::into).collect(),
+        next: page.next.map(|cursor| cursor.to_string()),
+    }))
 }
 
 /// Asks for a dataset.

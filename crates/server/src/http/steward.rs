@@ -159,11 +159,11 @@ async fn own_row(http: &Http, who: &Who, id: &str) -> Result<Rejected, Fault> {
         .ok_or_else(|| Fault::new(Code::NotFound, format!("there is no quarantined row `{id}`")))
 }
 
-/// Corrects a row and takes it again.
+/// Corrects a row and takes it again, unless a row of its key was written since it came in.
 #[utoipa::path(
     post, path = "/api/quarantine/{id}/repair", tag = "steward", security(("token" = [])),
     params(("id" = String, Path)), request_body = Repair,
-    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem))
+    responses((status = 204), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
 )]
 pub async fn repair(
     State(http): State<Arc<Http>>,

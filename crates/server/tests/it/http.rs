@@ -395,6 +395,7 @@ async fn a_dataset_is_asked_for_granted_read_and_taken_away() {
     let id = filed.json()["id"].as_str().unwrap().to_owned();
     let listed = town.send(Some("market"), "GET", path, None).await.json();
     assert_eq!(listed["requests"][0]["id"], id.as_str(), "{listed}");
+    assert_eq!(listed["requests"][0]["granted"], Value::Null, "{listed}");
 
     let grant = format!("{path}/{id}/grant");
     let foreign = town.send(Some("steward"), "POST", &grant, Some(json!({}))).await;
@@ -404,6 +405,16 @@ async fn a_dataset_is_asked_for_granted_read_and_taken_away() {
     assert_eq!(granted.status, StatusCode::OK, "{}", granted.json());
     let again = town.send(Some("market"), "POST", &grant, Some(json!({}))).await;
     assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "conflict"));
+    // Both sides see what was granted beside what was asked.
+    for who in ["market", "analyst"] {
+        let listed = town.send(Some(who), "GET", path, None).await.json();
+        let shown = &listed["requests"][0];
+        assert_eq!(shown["granted"]["fields"], json!(["area_code"]), "{listed}");
+        assert_eq!(shown["granted"]["expires_at"], shown["until"], "{listed}");
+        assert_eq!((&shown["state"], &listed["next"]), (&json!("granted"), &Value::Null));
+    }
+    let lost = town.send(Some("market"), "GET", &format!("{path}?after=here"), None).await;
+    assert_eq!((lost.status, lost.code().as_str()), (StatusCode::BAD_REQUEST, "invalid"));
     let read = town.sql("analyst", sql).await;
     assert_eq!(read.status, StatusCode::OK, "{}", read.json());
     let hidden = town.sql("analyst", "select name from market.enterprise").await;
@@ -423,6 +434,42 @@ async fn a_dataset_is_asked_for_granted_read_and_taken_away() {
     for action in ["sharing.request", "sharing.grant", "sharing.revoke", "import"] {
         assert!(actions.iter().any(|found| *found == action), "{action} is not in {actions:?}");
     }
+}
+
+#[tokio::test]
+async fn the_end_of_a_grant_is_booked_while_the_city_is_served() {
+    let town = town().await;
+    let path = "/api/sharing-requests";
+    let ask = json!({
+        "dataset": "market.enterprise",
+        "fields": ["area_code"],
+        "purpose": "公共交通线网规划",
+        "legal_ground": "政务数据共享条例",
+        "until": (Utc::now() + Duration::days(90)).to_rfc3339(),
+    });
+    let filed = town.send(Some("analyst"), "POST", path, Some(ask)).await.json();
+    let id = filed["id"].as_str().unwrap();
+    let expires_at = Utc::now() + Duration::milliseconds(500);
+    let (grant, terms) =
+        (format!("{path}/{id}/grant"), json!({ "expires_at": expires_at.to_rfc3339() }));
+    let granted = town.send(Some("market"), "POST", &grant, Some(terms)).await;
+    assert_eq!(granted.status, StatusCode::OK, "{}", granted.json());
+
+    let mut events = town.city.events().listen();
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    // It goes on for as long as it is awaited; its first turn comes at once.
+    let a_moment = std::time::Duration::from_secs(3);
+    assert!(tokio::time::timeout(a_moment, town.city.tend()).await.is_err());
+    let listed = town.send(Some("analyst"), "GET", path, None).await.json();
+    assert_eq!(listed["requests"][0]["state"], "expired", "{listed}");
+    let told = events.recv().await.unwrap();
+    assert!(
+        matches!(&told, city::CityEvent::Request(step) if step.state.as_str() == "expired"),
+        "{told:?}"
+    );
+    let entries = town.send(Some("auditor"), "GET", "/api/audit?limit=1000", None).await.json();
+    let entries = entries["entries"].as_array().unwrap();
+    assert!(entries.iter().any(|e| e["action"] == "sharing.expire" && e["actor"] == "clock"));
 }
 
 #[tokio::test]
@@ -525,6 +572,64 @@ async fn a_file_is_taken_checked_and_known_by_its_name() {
     let (status, text) = send("steward", "people", "").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(!text.contains("people.resident"), "{text}");
+}
+
+/// Bytes that have come in of files under way.
+fn received(scratch: &Path) -> u64 {
+    let folders = std::fs::read_dir(scratch).into_iter().flatten().flatten();
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten());
+    files.flatten().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+}
+
+#[tokio::test]
+async fn a_file_that_is_here_is_taken_whole_or_not_at_all_whoever_hangs_up() {
+    const ROWS: usize = 3_000;
+    let town = town().await;
+    let scratch = town.city.dir().join("scratch");
+    let a_moment = std::time::Duration::from_millis(1);
+    let mut carried_through = 0;
+    for attempt in 0..12 {
+        let (site, name) = (format!("站{attempt}"), format!("left-{attempt}.csv"));
+        let mut text = "site,observed_at,pm25\n".to_owned();
+        for hour in 0..ROWS {
+            let at = Utc::now().date_naive().and_hms_opt(0, 0, 0).unwrap().and_utc()
+                - Duration::hours(i64::try_from(hour).unwrap());
+            text += &format!("{site},{},7\n", at.to_rfc3339());
+        }
+        let bytes = text.len() as u64;
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("/api/datasets/air.pm25/import?file={name}"))
+            .header(header::AUTHORIZATION, format!("Bearer {}", town.tokens["steward"]))
+            .body(Body::from(text))
+            .unwrap();
+        let call = tokio::spawn(town.router.clone().oneshot(request));
+        // The client goes as soon as all of its file is there.
+        while !call.is_finished() && received(&scratch) < bytes {
+            tokio::time::sleep(a_moment).await;
+        }
+        call.abort();
+        let hung_up = call.await.is_err();
+        let ended = async {
+            while received(&scratch) > 0 {
+                tokio::time::sleep(a_moment).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), ended).await.unwrap();
+
+        let sql = format!("select count(*) as n from air.pm25 where site = '{site}'");
+        let rows = town.sql("analyst", &sql).await.json()["rows"][0]["n"].as_u64().unwrap();
+        assert!(rows == 0 || rows == ROWS as u64, "{rows}");
+        let audit = town.send(Some("auditor"), "GET", "/api/audit?limit=1000", None).await.json();
+        let of_it = |entry: &&Value| {
+            let detail = entry["detail"].as_str().unwrap();
+            entry["action"] == "import" && detail.contains(&format!("\"{name}\""))
+        };
+        let told = audit["entries"].as_array().unwrap().iter().filter(of_it).count();
+        assert_eq!(told, usize::from(rows > 0), "what was taken is in the audit");
+        carried_through += usize::from(hung_up && rows > 0);
+    }
+    assert!(carried_through > 0, "no import went on without its client");
 }
 
 #[tokio::test]

@@ -312,6 +312,14 @@ impl Lake {
         &self.lanes[hash % self.lanes.len()]
     }
 
+    /// The table's rows as they stand, each with the time when it was taken: [`INGESTED_AT`] is
+    /// the last column.
+    pub fn stamped(&self, table: &str) -> Result<Arc<dyn TableProvider>> {
+        self.check_open()?;
+        let table = self.table(table)?;
+        Ok(Arc::new(LakeTable::new(table.state(), None, self.files.clone()).stamped()))
+    }
+
     /// The table's rows, hot and in files, now or as they were at a time. Resolve it anew for
     /// each query. Append tables answer any time exactly; upsert tables answer with the last
     /// version that was complete by then (a seal or a `flush` completes one).

@@ -93,6 +93,8 @@ pub(crate) struct LakeTable {
     state: Arc<TableState>,
     as_of: Option<i64>,
     files: Arc<Files>,
+    /// Whether rows show when they were taken.
+    stamped: bool,
 }
 
 /// What a query wants of the files.
@@ -105,7 +107,12 @@ struct Wanted<'a> {
 
 impl LakeTable {
     pub fn new(state: Arc<TableState>, as_of: Option<i64>, files: Arc<Files>) -> Self {
-        Self { state, as_of, files }
+        Self { state, as_of, files, stamped: false }
+    }
+
+    /// With the hidden column as the last one.
+    pub fn stamped(self) -> Self {
+        Self { stamped: true, ..self }
     }
 
     fn stored(&self) -> &SchemaRef {
@@ -288,7 +295,10 @@ enum Between {
 #[async_trait]
 impl TableProvider for LakeTable {
     fn schema(&self) -> SchemaRef {
-        self.state.spec.table.schema.clone()
+        match self.stamped {
+            true => self.stored().clone(),
+            false => self.state.spec.table.schema.clone(),
+        }
     }
 
     fn table_type(&self) -> TableType {
@@ -310,7 +320,7 @@ impl TableProvider for LakeTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let external = |error: LakeError| DataFusionError::External(Box::new(error));
-        let columns = self.state.spec.table.schema.fields().len();
+        let columns = self.schema().fields().len();
         let projection = projection.cloned().unwrap_or_else(|| (0..columns).collect());
         let stored = DFSchema::try_from(self.stored().as_ref().clone())?;
         let predicates = filters

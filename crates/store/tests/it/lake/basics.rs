@@ -1,7 +1,7 @@
 //! Append, see, flush, recover; upsert and delete; look back; evolve; refuse.
 
 use chrono::Utc;
-use store::lake::{Lake, LakeError, LakeOptions, Mode, TableSpec};
+use store::lake::{INGESTED_AT, Lake, LakeError, LakeOptions, Mode, TableSpec};
 
 use super::*;
 
@@ -150,6 +150,34 @@ async fn the_past_of_an_upsert_table_is_its_last_complete_version() {
         assert_eq!(answer, sum);
     }
     assert_eq!(count_at(&lake, "c", Some(before)).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_row_says_when_it_was_taken_if_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = open(dir.path()).await;
+    lake.ensure_table(census("c")).await.unwrap();
+    lake.append("c", rows(&[("a", 0, 1.0), ("b", 0, 1.0)]), None).await.unwrap();
+    lake.flush("c").await.unwrap();
+    let first = Utc::now();
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    lake.append("c", rows(&[("b", 0, 2.0)]), None).await.unwrap();
+    for flushed in [false, true] {
+        if flushed {
+            lake.flush("c").await.unwrap();
+        }
+        let context = SessionContext::new();
+        context.register_table("t", lake.stamped("c").unwrap()).unwrap();
+        for (later, sites) in [("<=", ["a"]), (">", ["b"])] {
+            let first = first.to_rfc3339();
+            let sql = format!("SELECT site FROM t WHERE {INGESTED_AT} {later} '{first}'");
+            let found = context.sql(&sql).await.unwrap().collect().await.unwrap();
+            let found: Vec<_> = found.iter().flat_map(|b| b.column(0).as_string::<i32>()).collect();
+            assert_eq!(found, sites.map(Some), "{later}, flushed: {flushed}");
+        }
+    }
+    let plain = lake.snapshot("c", None).await.unwrap();
+    assert_eq!(plain.schema(), readings_schema(), "nobody else sees it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
