@@ -253,7 +253,7 @@ async fn runs_are_kept_and_read_back_newest_first() {
 #[tokio::test]
 async fn what_was_put_off_is_due_when_its_time_has_come() {
     use super::records::{due, put_off, settle};
-    let moment = |minutes| crate::records::time(1_700_000_000_000_000 + minutes * 60_000_000);
+    let moment = |minutes: i64| crate::records::time(1_700_000_000_000_000 + minutes * 60_000_000);
     for bed in store::testing::beds().await {
         let records = &bed.records;
         let mut all = crate::records::migrations();

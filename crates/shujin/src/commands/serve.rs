@@ -173,7 +173,7 @@ pub async fn demo(mut args: DemoArgs) -> Result<ExitCode> {
 /// What goes on while a demonstration is served: it is filled, where it is not yet, so that nobody
 /// waits in front of a closed door; then its sensors tell what they see.
 async fn inhabit(city: Arc<City>, args: DemoArgs, marker: PathBuf, mark: Mark) -> Result<()> {
-    // One that was stopped while it was filled goes on: rows taken twice change nothing.
+    // One that was stopped while it was filled goes on: its files are those of the seed again.
     if !mark.filled {
         println!("\nThe city is being filled; what is there so far can be seen.\n");
         let started = Instant::now();
