@@ -58,12 +58,15 @@ describe('columns', () => {
 
 describe('what needs attention', () => {
   const stale = { dataset: 'd', title: { zh: 'd', en: 'd' } };
+  const never = { state: 'never', last_at: null } as const;
   it('is the worst first, and nothing where all is well', () => {
     const found = concerns(
       board(
         tile('old', {
           sources: [{ ...stale, freshness: { last_at: '2026-01-01T00:00:00Z', stale: true } }],
         }),
+        tile('none', { sources: [{ ...stale, freshness: { ...never, stale: true } }] }),
+        tile('free', { sources: [{ ...stale, freshness: { ...never, stale: false } }] }),
         tile('missed', { target: 60, better: 'higher' }),
         tile('well', { target: 40, better: 'higher' }),
         tile('low', { target: 40, floor: 55, better: 'higher' }),
@@ -74,6 +77,7 @@ describe('what needs attention', () => {
       'floor low',
       'missed missed',
       'failed broken',
+      'never none',
       'stale old',
     ]);
     expect(concerns(board(tile('well', { target: 40, better: 'higher' })))).toEqual([]);

@@ -5,7 +5,13 @@ import type { Column, List, Row, Text } from './types';
 export interface Source {
   dataset: string;
   title: Text;
-  freshness?: { last_at: string | null; stale: boolean } | null;
+  freshness?: {
+    last_at: string | null;
+    /** `unlimited`: nothing is promised. An older server leaves the word out. */
+    state?: 'fresh' | 'late' | 'never' | 'unlimited';
+    /** Not as new as is promised. */
+    stale: boolean;
+  } | null;
 }
 
 export type TileKind = 'number' | 'line' | 'bar' | 'table';

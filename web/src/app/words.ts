@@ -201,8 +201,20 @@ addWords(
 
 addWords(
   'fresh',
-  { fresh: '及时', stale: '已过期', unknown: '更新时间未知' },
-  { fresh: 'Fresh', stale: 'Out of date', unknown: 'Age unknown' },
+  {
+    fresh: '及时',
+    late: '已过期',
+    never: '还没有数据',
+    unlimited: '未约定时效',
+    unknown: '更新时间未知',
+  },
+  {
+    fresh: 'Fresh',
+    late: 'Out of date',
+    never: 'No data yet',
+    unlimited: 'No limit promised',
+    unknown: 'Age unknown',
+  },
 );
 
 addWords(

@@ -63,12 +63,3 @@ export function chartOf(tile: Tile): ChartSpec | null {
   const spec = specOf(choice, tile.columns, tile.rows, titleOf, labelled);
   return { ...spec, target: tile.target ?? null, floor: tile.floor ?? null };
 }
-
-/** The oldest of the sources decides how fresh a tile is. */
-export function freshnessOf(tile: Tile): { lastAt: string | null; stale: boolean } | null {
-  const known = tile.sources.map((source) => source.freshness).filter((one) => one != null);
-  if (known.length === 0) return null;
-  const times = known.map((one) => one.last_at).filter((time): time is string => time !== null);
-  times.sort();
-  return { lastAt: times[0] ?? null, stale: known.some((one) => one.stale) };
-}

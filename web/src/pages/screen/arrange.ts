@@ -1,6 +1,7 @@
 // Which tiles stand where on the wall, and what of them needs attention.
 import type { Board, Tile } from '@/api/boards';
-import { freshnessOf, readingOf } from '@/components/tile/tile';
+import { freshnessOfAll } from '@/components/source/freshness';
+import { readingOf } from '@/components/tile/tile';
 
 /** How many fit in a column so that they can be read across the room. */
 export const FIGURES_MAX = 4;
@@ -42,27 +43,27 @@ export function arrange(board: Board): Columns {
 }
 
 export interface Concern {
-  kind: 'floor' | 'missed' | 'stale' | 'failed';
+  kind: 'floor' | 'missed' | 'failed' | 'never' | 'stale';
   tile: Tile;
   value: number | null;
   lastAt: string | null;
 }
 
-const WEIGHTS = { floor: 0, missed: 1, failed: 2, stale: 3 } as const;
+const WEIGHTS = { floor: 0, missed: 1, failed: 2, never: 3, stale: 4 } as const;
 
 /** What on a board is not as it should be, the worst first. */
 export function concerns(board: Board): Concern[] {
   const found: Concern[] = [];
   for (const tile of board.tiles) {
     const reading = readingOf(tile);
-    const fresh = freshnessOf(tile);
+    const fresh = freshnessOfAll(tile.sources);
     const base = { tile, value: reading.value, lastAt: fresh?.lastAt ?? null };
     if (tile.error) found.push({ ...base, kind: 'failed' });
     else if (tile.kind === 'number' && reading.beyondFloor) found.push({ ...base, kind: 'floor' });
     else if (tile.kind === 'number' && reading.reached === false) {
       found.push({ ...base, kind: 'missed' });
     }
-    if (fresh?.stale) found.push({ ...base, kind: 'stale' });
+    if (fresh?.stale) found.push({ ...base, kind: fresh.state === 'never' ? 'never' : 'stale' });
   }
   return found.sort((a, b) => WEIGHTS[a.kind] - WEIGHTS[b.kind]);
 }
