@@ -38,8 +38,6 @@ addWords(
     people: '{count} 人',
     none: '没有可以显示的看板',
     noMap: '没有您可以查看的地图图层',
-    faulty: '没有加载出来：{layers}',
-    closed: '您无权查看：{layers}',
   },
   {
     leave: 'Leave the big screen (Esc)',
@@ -77,7 +75,5 @@ addWords(
     people: '{count} people',
     none: 'There is no board to show',
     noMap: 'There are no map layers for you',
-    faulty: 'Could not be loaded: {layers}',
-    closed: 'Not for you to see: {layers}',
   },
 );
