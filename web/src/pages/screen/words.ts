@@ -12,6 +12,7 @@ addWords(
     news: '最新动态',
     noNews: '等待新的数据',
     newRows: '{title}新到 {rows} 条',
+    newSome: '{title}有新数据',
     request: '数据共享申请：{state}',
     state: {
       requested: '新申请',
@@ -49,6 +50,7 @@ addWords(
     news: 'Just in',
     noNews: 'Waiting for new data',
     newRows: '{title}: {rows} new rows',
+    newSome: '{title}: new rows',
     request: 'Sharing request: {state}',
     state: {
       requested: 'new',
