@@ -37,7 +37,8 @@ export interface Tile {
   floor?: number | null;
   /** Which way is good. */
   better?: 'higher' | 'lower' | null;
-  error?: string | { code: string; title: string; correlation_id?: string } | null;
+  /** Why there is no answer. */
+  error?: { code: string; title: string; correlation_id?: string } | null;
 }
 
 export interface BoardItem {

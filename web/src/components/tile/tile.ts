@@ -51,6 +51,11 @@ export function readingOf(tile: Tile): Reading {
   };
 }
 
+/** Whether the reader may not see what it is made from, which is no failure. */
+export function isClosed(tile: Tile): boolean {
+  return tile.error != null && ['not_found', 'refused'].includes(tile.error.code);
+}
+
 /** Lines and bars: the first column against the others; a column of names makes a series each. */
 export function chartOf(tile: Tile): ChartSpec | null {
   if (tile.rows.length === 0 || (tile.kind !== 'line' && tile.kind !== 'bar')) return null;
