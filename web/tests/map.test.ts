@@ -5,6 +5,7 @@ import { validateStyleMin } from '@maplibre/maplibre-gl-style-spec';
 import { describe, expect, it } from 'vitest';
 import { joinKey, type MapLayer, type MapView } from '@/api/map';
 import { boxOf, cameraOf, cameraText } from '@/components/map/camera';
+import { faultIn, faultOf, keepFaults, missingOf } from '@/components/map/faults';
 import { hueOf, HUES, type Palette } from '@/components/map/palette';
 import { distinct, pickedFrom, titleFrom } from '@/components/map/pick';
 import { nameOf, signOf, SIGNS } from '@/components/map/signs';
@@ -181,6 +182,35 @@ describe('things on the map', () => {
       '1',
       '2',
     ]);
+  });
+});
+
+describe('layers that did not come', () => {
+  it('are closed, too large or failed, by the status of the answer', () => {
+    expect([401, 403, 404].map(faultOf)).toEqual(['closed', 'closed', 'closed']);
+    expect(faultOf(413)).toBe('too_large');
+    expect([0, 429, 500, 503].map(faultOf)).toEqual(Array(4).fill('failed'));
+  });
+
+  it('are known from what MapLibre tells', () => {
+    const error = Object.assign(new Error('Forbidden'), { status: 403 });
+    expect(faultIn({ sourceId: 'tiles/parcel', error })).toEqual(['parcel', 'closed']);
+    expect(faultIn({ sourceId: 'tiles/parcel' })).toEqual(['parcel', 'failed']);
+    expect(faultIn({ sourceId: 'over/outside', error })).toBeNull();
+    expect(faultIn({ error })).toBeNull();
+  });
+
+  it('are said to be missing, those that one may not see first', () => {
+    const faults = { sensor: 'failed', facility: 'closed', other: 'closed' } as const;
+    const said = missingOf(VIEW.layers, faults);
+    expect(said.map((one) => [one.fault, one.layers.map((of) => of.id)])).toEqual([
+      ['closed', ['facility']],
+      ['failed', ['sensor']],
+    ]);
+    expect(keepFaults(faults, (id) => id !== 'other')).toEqual({
+      sensor: 'failed',
+      facility: 'closed',
+    });
   });
 });
 

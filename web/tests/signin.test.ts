@@ -4,7 +4,8 @@ import { flushPromises, mount } from '@vue/test-utils';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { router } from '@/app/router';
 import { get } from '@/api/client';
-import { me, signIn } from '@/app/session';
+import { me, signIn, signOut } from '@/app/session';
+import UserMenu from '@/app/UserMenu.vue';
 import '@/app/words';
 import { i18n } from '@/i18n';
 import SignInPage from '@/pages/signin/SignInPage.vue';
@@ -101,6 +102,34 @@ describe('signing in', () => {
     const lost = { code: 'unauthenticated', status: 401, title: '' };
     vi.stubGlobal('fetch', () => Promise.resolve(reply(401, lost)));
     await expect(get('/api/datasets')).rejects.toMatchObject({ status: 401 });
+    expect(me.value).toBeNull();
+  });
+
+  it('is not undone by a sign-out that failed', async () => {
+    await signIn('lin', 'right', '123456');
+    const menu = mount(UserMenu, { global: { plugins: [i18n, router] } });
+    await menu.find('button').trigger('click');
+    const out = menu.findAll('button.item').at(-1);
+    for (const status of [503, 429]) {
+      const busy = { code: 'busy', status, title: '' };
+      vi.stubGlobal('fetch', () => Promise.resolve(reply(status, busy)));
+      await out?.trigger('click');
+      await flushPromises();
+      expect(me.value?.user).toBe('lin');
+      expect(menu.text()).toContain('您仍在登录状态');
+    }
+    vi.stubGlobal('fetch', () => Promise.reject(new TypeError('no network')));
+    await expect(signOut()).rejects.toMatchObject({ code: 'unreachable' });
+    expect(me.value?.user).toBe('lin');
+    menu.unmount();
+  });
+
+  it.each([204, 401])('is undone by a sign-out that is answered %i', async (status) => {
+    await signIn('lin', 'right', '123456');
+    const body = status === 401 ? { code: 'unauthenticated', status, title: '' } : null;
+    const answer = new Response(body && JSON.stringify(body), { status });
+    vi.stubGlobal('fetch', () => Promise.resolve(answer));
+    await signOut();
     expect(me.value).toBeNull();
   });
 

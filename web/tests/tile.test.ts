@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Tile } from '@/api/boards';
-import { chartOf, freshnessOf, readingOf } from '@/components/tile/tile';
+import { chartOf, readingOf } from '@/components/tile/tile';
 
 function tile(part: Partial<Tile>): Tile {
   return {
@@ -61,19 +61,5 @@ describe('a chart tile', () => {
   it('has nothing to draw without figures or rows', () => {
     expect(chartOf(tile({ kind: 'bar', columns, rows: [] }))).toBeNull();
     expect(chartOf(tile({ kind: 'bar', columns: columns.slice(0, 1), rows }))).toBeNull();
-  });
-});
-
-describe('the freshness of a tile', () => {
-  const source = (last_at: string | null, stale: boolean) => ({
-    dataset: 'd',
-    title: { zh: '', en: '' },
-    freshness: { last_at, stale },
-  });
-
-  it('is that of its oldest source, and stale if one is', () => {
-    const sources = [source('2026-11-02T00:00:00Z', false), source('2026-11-01T00:00:00Z', true)];
-    expect(freshnessOf(tile({ sources }))).toEqual({ lastAt: '2026-11-01T00:00:00Z', stale: true });
-    expect(freshnessOf(tile({}))).toBeNull();
   });
 });

@@ -5,7 +5,13 @@ import type { Column, List, Row, Text } from './types';
 export interface Source {
   dataset: string;
   title: Text;
-  freshness?: { last_at: string | null; stale: boolean } | null;
+  freshness?: {
+    last_at: string | null;
+    /** `unlimited`: nothing is promised. An older server leaves the word out. */
+    state?: 'fresh' | 'late' | 'never' | 'unlimited';
+    /** Not as new as is promised. */
+    stale: boolean;
+  } | null;
 }
 
 export type TileKind = 'number' | 'line' | 'bar' | 'table';
@@ -31,7 +37,8 @@ export interface Tile {
   floor?: number | null;
   /** Which way is good. */
   better?: 'higher' | 'lower' | null;
-  error?: string | { code: string; title: string; correlation_id?: string } | null;
+  /** Why there is no answer. */
+  error?: { code: string; title: string; correlation_id?: string } | null;
 }
 
 export interface BoardItem {

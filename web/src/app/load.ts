@@ -9,6 +9,8 @@ export interface Loaded<T> {
   loading: Ref<boolean>;
   /** Asks again and keeps showing the old answer meanwhile. */
   reload: () => Promise<void>;
+  /** Asks again because there is news, after what is under way, which is never given up for it. */
+  refresh: () => Promise<void>;
 }
 
 /**
@@ -23,11 +25,10 @@ export function useLoad<T>(
   const problem = shallowRef<Problem | null>(null);
   const loading = ref(true);
   let running: AbortController | null = null;
+  let under: Promise<void> | null = null;
+  let ended = false;
 
-  async function run(): Promise<void> {
-    running?.abort();
-    const mine = new AbortController();
-    running = mine;
+  async function ask(mine: AbortController): Promise<void> {
     try {
       const answer = await load(mine.signal);
       if (running !== mine) return;
@@ -40,6 +41,24 @@ export function useLoad<T>(
     loading.value = false;
   }
 
+  function run(): Promise<void> {
+    running?.abort();
+    const mine = new AbortController();
+    running = mine;
+    under = ask(mine).finally(() => {
+      if (running !== mine) return;
+      running = null;
+      under = null;
+    });
+    return under;
+  }
+
+  async function refresh(): Promise<void> {
+    await under;
+    // Whatever else was begun meanwhile was begun after the news.
+    if (!ended) await (under ?? run());
+  }
+
   function restart(): void {
     data.value = undefined;
     problem.value = null;
@@ -49,8 +68,11 @@ export function useLoad<T>(
 
   if (when.length > 0) watch(when, restart);
   void run();
-  onScopeDispose(() => running?.abort());
-  return { data, problem, loading, reload: run };
+  onScopeDispose(() => {
+    ended = true;
+    running?.abort();
+  });
+  return { data, problem, loading, reload: run, refresh };
 }
 
 /** An action with its state: running, and what went wrong. Returns whether it went well. */

@@ -74,12 +74,15 @@ export async function signIn(user: string, password: string, code?: string): Pro
   enter(await api.signIn(user, password, code));
 }
 
+/** Thrown where the session may still stand: whoever walks away believes that they are out. */
 export async function signOut(): Promise<void> {
   try {
     await api.signOut();
-  } finally {
-    leave();
+  } catch (thrown) {
+    // 401: it had ended before.
+    if (asProblem(thrown).status !== 401) throw thrown;
   }
+  leave();
 }
 
 /** Calls `then` when the server ends the session behind our back. */

@@ -39,6 +39,7 @@ addWords(
     user: '用户菜单',
     account: '我的账号',
     signOut: '退出登录',
+    stillIn: '没有退出成功，您仍在登录状态，请重试',
     live: '实时更新已连接',
     notLive: '实时更新未连接',
     appearance: '显示',
@@ -56,6 +57,7 @@ addWords(
     user: 'User menu',
     account: 'My account',
     signOut: 'Sign out',
+    stillIn: 'You are still signed in: signing out failed. Try again',
     live: 'Live updates are on',
     notLive: 'Live updates are off',
     appearance: 'Appearance',
@@ -201,8 +203,20 @@ addWords(
 
 addWords(
   'fresh',
-  { fresh: '及时', stale: '已过期', unknown: '更新时间未知' },
-  { fresh: 'Fresh', stale: 'Out of date', unknown: 'Age unknown' },
+  {
+    fresh: '及时',
+    late: '已过期',
+    never: '还没有数据',
+    unlimited: '未约定时效',
+    unknown: '更新时间未知',
+  },
+  {
+    fresh: 'Fresh',
+    late: 'Out of date',
+    never: 'No data yet',
+    unlimited: 'No limit promised',
+    unknown: 'Age unknown',
+  },
 );
 
 addWords(

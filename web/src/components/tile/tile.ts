@@ -51,6 +51,11 @@ export function readingOf(tile: Tile): Reading {
   };
 }
 
+/** Whether the reader may not see what it is made from, which is no failure. */
+export function isClosed(tile: Tile): boolean {
+  return tile.error != null && ['not_found', 'refused'].includes(tile.error.code);
+}
+
 /** Lines and bars: the first column against the others; a column of names makes a series each. */
 export function chartOf(tile: Tile): ChartSpec | null {
   if (tile.rows.length === 0 || (tile.kind !== 'line' && tile.kind !== 'bar')) return null;
@@ -62,13 +67,4 @@ export function chartOf(tile: Tile): ChartSpec | null {
   const choice = { kind: tile.kind, x: x.name, y, by: by?.name ?? null };
   const spec = specOf(choice, tile.columns, tile.rows, titleOf, labelled);
   return { ...spec, target: tile.target ?? null, floor: tile.floor ?? null };
-}
-
-/** The oldest of the sources decides how fresh a tile is. */
-export function freshnessOf(tile: Tile): { lastAt: string | null; stale: boolean } | null {
-  const known = tile.sources.map((source) => source.freshness).filter((one) => one != null);
-  if (known.length === 0) return null;
-  const times = known.map((one) => one.last_at).filter((time): time is string => time !== null);
-  times.sort();
-  return { lastAt: times[0] ?? null, stale: known.some((one) => one.stale) };
 }

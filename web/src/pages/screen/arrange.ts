@@ -1,6 +1,7 @@
 // Which tiles stand where on the wall, and what of them needs attention.
 import type { Board, Tile } from '@/api/boards';
-import { freshnessOf, readingOf } from '@/components/tile/tile';
+import { freshnessOfAll } from '@/components/source/freshness';
+import { isClosed, readingOf } from '@/components/tile/tile';
 
 /** How many fit in a column so that they can be read across the room. */
 export const FIGURES_MAX = 4;
@@ -42,29 +43,45 @@ export function arrange(board: Board): Columns {
 }
 
 export interface Concern {
-  kind: 'floor' | 'missed' | 'stale' | 'failed';
+  kind: 'floor' | 'missed' | 'failed' | 'never' | 'stale' | 'closed';
   tile: Tile;
   value: number | null;
   lastAt: string | null;
 }
 
-const WEIGHTS = { floor: 0, missed: 1, failed: 2, stale: 3 } as const;
+/** What a board says as a whole. */
+export interface Outlook {
+  /** What is not as it should be, the worst first. */
+  concerns: Concern[];
+  /** Figures that are told. */
+  told: number;
+  /** Figures whose answer holds none: of these nobody knows whether they are well. */
+  blank: number;
+}
 
-/** What on a board is not as it should be, the worst first. */
-export function concerns(board: Board): Concern[] {
+const WEIGHTS = { floor: 0, missed: 1, failed: 2, never: 3, stale: 4, closed: 5 } as const;
+
+function concernsOf(tile: Tile): Concern[] {
+  const reading = readingOf(tile);
+  const fresh = freshnessOfAll(tile.sources);
+  const base = { tile, value: reading.value, lastAt: fresh?.lastAt ?? null };
   const found: Concern[] = [];
-  for (const tile of board.tiles) {
-    const reading = readingOf(tile);
-    const fresh = freshnessOf(tile);
-    const base = { tile, value: reading.value, lastAt: fresh?.lastAt ?? null };
-    if (tile.error) found.push({ ...base, kind: 'failed' });
-    else if (tile.kind === 'number' && reading.beyondFloor) found.push({ ...base, kind: 'floor' });
-    else if (tile.kind === 'number' && reading.reached === false) {
-      found.push({ ...base, kind: 'missed' });
-    }
-    if (fresh?.stale) found.push({ ...base, kind: 'stale' });
+  if (isClosed(tile)) return [{ ...base, kind: 'closed' }];
+  if (tile.error) found.push({ ...base, kind: 'failed' });
+  else if (tile.kind === 'number' && reading.beyondFloor) found.push({ ...base, kind: 'floor' });
+  else if (tile.kind === 'number' && reading.reached === false) {
+    found.push({ ...base, kind: 'missed' });
   }
-  return found.sort((a, b) => WEIGHTS[a.kind] - WEIGHTS[b.kind]);
+  if (fresh?.stale) found.push({ ...base, kind: fresh.state === 'never' ? 'never' : 'stale' });
+  return found;
+}
+
+export function outlook(board: Board): Outlook {
+  const figures = board.tiles.filter((tile) => tile.kind === 'number' && !tile.error);
+  const told = figures.filter((tile) => readingOf(tile).value !== null).length;
+  const concerns = board.tiles.flatMap(concernsOf);
+  concerns.sort((a, b) => WEIGHTS[a.kind] - WEIGHTS[b.kind]);
+  return { concerns, told, blank: figures.length - told };
 }
 
 /** A tile with no more rows than can be read. */
