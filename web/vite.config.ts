@@ -30,5 +30,10 @@ export default defineConfig({
   // The map's worker is a module of its own, served from where all else is.
   worker: { format: 'es' },
   server: { proxy: { '/api': toCity, '/tiles': toCity, '/ogc': toCity } },
-  test: { environment: 'happy-dom', include: ['tests/**/*.test.ts', 'src/**/*.test.ts'] },
+  test: {
+    environment: 'happy-dom',
+    include: ['tests/**/*.test.ts', 'src/**/*.test.ts'],
+    // Beside a compiler that has all the cores, mounting a page takes seconds.
+    testTimeout: 30_000,
+  },
 });

@@ -100,6 +100,12 @@ describe('pages', () => {
     }
   });
 
+  it('stand each at a place of its own in the navigation', () => {
+    const places = pages.flatMap(({ meta: { nav } }) => (nav ? [`${nav.group} ${nav.order}`] : []));
+    expect(places.length).toBeGreaterThan(5);
+    expect(new Set(places).size).toBe(places.length);
+  });
+
   it('are closed to who is not signed in, save the sign-in', () => {
     expect(pages.filter((page) => page.meta.open).map((page) => page.name)).toEqual(['sign-in']);
   });

@@ -120,6 +120,7 @@ export function upload<T>(path: string, file: Blob, options: Upload = {}): Promi
     request.upload.onprogress = (event) => {
       if (event.lengthComputable) options.onSent?.(event.loaded / event.total);
     };
+    request.upload.onload = () => options.onSent?.(1);
     request.onload = () => {
       const headers: Record<string, string> = {};
       const wait = request.getResponseHeader('retry-after');

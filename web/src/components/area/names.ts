@@ -1,8 +1,10 @@
 // Names of areas by code. The upper levels are asked for once, so that a list of codes can say at
-// least the district; one area alone is told by its whole path.
+// least the district; one area alone is told by its whole path. Who may not query has the codes: the
+// server would refuse each question and write it down.
 import { shallowRef } from 'vue';
 import { area as askArea, areasBelow, topAreas } from '@/api/areas';
 import type { Text } from '@/api/types';
+import { may } from '@/app/session';
 import { text } from '@/i18n';
 
 /** Digits that a code has on each level (GB/T 2260, GB/T 10114); noughts fill it up to 12. */
@@ -30,7 +32,7 @@ async function load(): Promise<void> {
 
 /** The district, or the city, that a code lies in; empty where that is not known. */
 export function useDistricts(): (code: string) => string {
-  asked ??= load();
+  if (may('query')) asked ??= load();
   return (code) => text(upper.value.find((one) => code.startsWith(bare(one.code)))?.name);
 }
 
@@ -38,6 +40,7 @@ const paths = new Map<string, Promise<Text[]>>();
 
 /** The names from the city down to the area; empty where it is not known. */
 export function areaPath(code: string): Promise<Text[]> {
+  if (!may('query')) return Promise.resolve([]);
   const known = paths.get(code);
   if (known) return known;
   const fresh = askArea(code).then(

@@ -1,6 +1,7 @@
 // What a user is given: organisation, roles and areas, and what is wrong with a choice of them.
 import type { Role } from '@/api/admin';
-import { text } from '@/i18n';
+import { i18n, text } from '@/i18n';
+import { listed } from '@/i18n/format';
 
 export interface Rights {
   organisation: string;
@@ -24,6 +25,20 @@ export function barring(role: Role, chosen: readonly string[], roles: readonly R
       return bars(role, id) || bars(other, role.id);
     })
     .map((id) => text(roles.find((one) => one.id === id)?.title) || id);
+}
+
+/** Official codes have 12 digits; grids below a community append theirs. */
+const AREA_CODE = /^[1-9]\d{11,23}$/;
+
+/** Codes as they are typed or pasted, parted by spaces or commas, each once. */
+export function readAreas(typed: string): string[] {
+  return [...new Set(typed.split(/[\s,;，；、]+/).filter(Boolean))];
+}
+
+/** What is wrong with a choice of areas; empty where nothing is. */
+export function areasError(areas: readonly string[]): string {
+  const wrong = areas.filter((code) => !AREA_CODE.test(code));
+  return wrong.length === 0 ? '' : i18n.global.t('users.badAreas', { codes: listed(wrong) });
 }
 
 /** A password nobody has to think of; each letter is equally likely. */

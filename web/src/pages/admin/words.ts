@@ -79,6 +79,9 @@ addWords(
     editTitle: '用户：{name}',
     rights: '单位、角色和区域',
     areasHint: '不选则为单位自己的辖区。',
+    areaCodesHint:
+      '填 12 位区划代码（网格的更长），多个之间用逗号或空格分开。不填则为单位自己的辖区。',
+    badAreas: '不是区划代码：{codes}',
     addArea: '添加区域',
     dropArea: '去掉“{name}”',
     chooseOrganisation: '请选择单位',
@@ -148,6 +151,9 @@ addWords(
     editTitle: 'User: {name}',
     rights: 'Organisation, roles and areas',
     areasHint: 'None chosen: the organisation’s own area.',
+    areaCodesHint:
+      'Area codes of 12 digits (those of grids are longer), parted by commas or spaces. None: the organisation’s own area.',
+    badAreas: 'No codes of areas: {codes}',
     addArea: 'Add an area',
     dropArea: 'Take {name} away',
     chooseOrganisation: 'Choose an organisation',

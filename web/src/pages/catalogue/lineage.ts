@@ -1,7 +1,8 @@
 // Who uses a dataset: the boards and saved queries that the reader may see, traced column by column
 // with the reader's own rights.
-import { board, boards } from '@/api/boards';
+import { board, boards, type BoardItem, type Tile } from '@/api/boards';
 import type { DatasetPage } from '@/api/catalogue';
+import { asProblem } from '@/api/problem';
 import { lineage, savedQueries, type Lineage } from '@/api/sql';
 import type { FlowBox, FlowEdge } from '@/components/flow/layout';
 import { text } from '@/i18n';
@@ -24,24 +25,58 @@ const BOARDS_MAX = 12;
 const STATEMENTS_MAX = 60;
 const AT_ONCE = 4;
 
+/** What the reader has no part in is no gap in what they are told. */
+function closed(thrown: unknown): boolean {
+  return [403, 404].includes(asProblem(thrown).status);
+}
+
+/** An answer, or `otherwise` where the reader may not have it; a failure stays one. */
+async function orElse<T>(asked: Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await asked;
+  } catch (thrown) {
+    if (closed(thrown)) return otherwise;
+    throw thrown;
+  }
+}
+
+export interface Found {
+  statements: Statement[];
+  /** Boards that were not looked at: they failed, or there are more than are looked at. */
+  unread: number;
+  /** Statements that are left out, for there are too many. */
+  left: number;
+}
+
+function onBoard(item: BoardItem, tiles: readonly Tile[], dataset: string): Statement[] {
+  const using = tiles.filter((tile) => tile.sources.some((one) => one.dataset === dataset));
+  return using.map((tile) => {
+    const titles = { title: text(tile.title), place: text(item.title) };
+    return { id: `${item.id}/${tile.id}`, ...titles, kind: 'board', sql: tile.sql };
+  });
+}
+
 /** All statements that might read the dataset. Boards say so themselves; queries are traced. */
-export async function statementsOn(dataset: string, signal: AbortSignal): Promise<Statement[]> {
+export async function statementsOn(dataset: string, signal: AbortSignal): Promise<Found> {
   const [shown, saved] = await Promise.all([
-    boards(signal).catch(() => ({ items: [] })),
-    savedQueries(signal).catch(() => ({ items: [] })),
+    orElse(boards(signal), { items: [] }),
+    orElse(savedQueries(signal), { items: [] }),
   ]);
+  let unread = Math.max(0, shown.items.length - BOARDS_MAX);
   const asked = shown.items.slice(0, BOARDS_MAX).map(async (item) => {
-    const full = await board(item.id, null, signal).catch(() => null);
-    const tiles = full?.tiles.filter((tile) => tile.sources.some((one) => one.dataset === dataset));
-    return (tiles ?? []).map((tile): Statement => {
-      const titles = { title: text(tile.title), place: text(item.title) };
-      return { id: `${item.id}/${tile.id}`, ...titles, kind: 'board', sql: tile.sql };
-    });
+    try {
+      return onBoard(item, (await board(item.id, null, signal)).tiles, dataset);
+    } catch (thrown) {
+      if (!closed(thrown)) unread += 1;
+      return [];
+    }
   });
   const queries = saved.items.map(({ id, title, sql }): Statement => {
     return { id: `query/${id}`, title, kind: 'query', sql };
   });
-  return [...(await Promise.all(asked)).flat(), ...queries].slice(0, STATEMENTS_MAX);
+  const all = [...(await Promise.all(asked)).flat(), ...queries];
+  const statements = all.slice(0, STATEMENTS_MAX);
+  return { statements, unread, left: all.length - statements.length };
 }
 
 /** Traces statements, a few at once; those that cannot be traced are counted. */

@@ -322,7 +322,9 @@ addWords(
     query: '已存查询',
     none: '您可见的看板和已存查询都没有用到它',
     tracing: '正在追溯 {done} / {all}',
+    notAsked: '您没有查询权限，无法列出用到它的看板与查询',
     partly: '{count} 条语句无法追溯',
+    unread: '有 {count} 个看板没有查到，可能有遗漏',
   },
   {
     title: 'Lineage graph',
@@ -333,7 +335,10 @@ addWords(
     query: 'Saved query',
     none: 'No board or saved query that you can see uses it',
     tracing: 'Tracing {done} of {all}',
+    notAsked: 'Without the right to query, what uses it cannot be listed for you',
     partly: '{count} statements could not be traced',
+    unread:
+      '1 board could not be looked at; it may use it | {count} boards could not be looked at; they may use it',
   },
 );
 

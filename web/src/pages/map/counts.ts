@@ -11,7 +11,12 @@ export interface Count {
   /** Null where it cannot be told. */
   value: number | null;
   sql: string | null;
+  /** It could not be told this time: the server was busy, or took too long. */
+  failed?: boolean;
 }
+
+/** The layer is not the reader's to count. */
+const CLOSED: readonly number[] = [403, 404];
 
 const AREA_TYPE = 'area_code';
 const DIGITS = 12;
@@ -63,8 +68,9 @@ export async function countIn(
     return { layer, value: typeof value === 'number' ? value : null, sql };
   } catch (thrown) {
     if (isAborted(thrown)) throw thrown;
+    const { status } = asProblem(thrown);
+    if (status === 0) throw thrown;
     // Who may not count still sees what is on the map.
-    if (asProblem(thrown).status === 0) throw thrown;
-    return none;
+    return CLOSED.includes(status) ? none : { ...none, failed: true };
   }
 }

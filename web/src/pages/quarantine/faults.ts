@@ -66,6 +66,19 @@ export function textsIn(rows: readonly QuarantineRow[], column: string): Wrong[]
     .sort((a, b) => b.rows.length - a.rows.length);
 }
 
+export interface Batch {
+  planned: number;
+  taken: number;
+  /** Tried, and still not fitting. */
+  left: number;
+}
+
+/** How repairing many rows ended: all of them taken, some not fitting, or stopped before the end. */
+export function endOf({ planned, taken, left }: Batch): 'all' | 'some' | 'stopped' {
+  if (taken + left < planned) return 'stopped';
+  return left === 0 ? 'all' : 'some';
+}
+
 /** A record cut at the one place where the wrong text stands; null where there is no one place. */
 export function markedIn(raw: string, wrong: string): [string, string, string] | null {
   if (wrong.trim() === '') return null;

@@ -8,7 +8,7 @@ export const routes: PageRoute[] = [
     meta: {
       title: { zh: '登记册', en: 'Registers' },
       permission: 'query',
-      nav: { group: 'data', order: 4, icon: 'register' },
+      nav: { group: 'data', order: 3, icon: 'register' },
     },
   },
   {
