@@ -9,5 +9,6 @@
 //! So far the crate holds the model's [`schema`] and the query language, [`odata`]. Both are pure:
 //! they read text and know neither where entities are kept nor who asks.
 
+pub mod entity;
 pub mod odata;
 pub mod schema;
