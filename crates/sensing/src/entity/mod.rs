@@ -27,13 +27,21 @@
 //!   not what becomes of another
 
 mod fault;
+pub mod geojson;
 mod id;
 mod json;
+mod model;
+mod observation_type;
 mod time;
 
 pub use fault::{At, Fault, FaultKind, Result};
 pub use id::{ID_BYTES_MAX, ObservationId};
 pub use json::Json;
+pub use model::{
+    Datastream, Entity, Extent, FeatureOfInterest, HistoricalLocation, Location, MultiDatastream,
+    NewEntity, Observation, ObservedProperty, Outcome, Related, Sensor, Target, Thing, Unit,
+};
+pub use observation_type::{ObservationType, check_elements};
 pub use time::{Moment, Period, TimeFault, TimeObject};
 
 /// A body, also of CreateObservations: some 300,000 rows.
