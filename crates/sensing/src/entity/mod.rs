@@ -26,14 +26,20 @@
 //! - a result that is not of its stream's type is refused; the standard says what type it has, and
 //!   not what becomes of another
 
+mod change;
 mod fault;
+mod fields;
 pub mod geojson;
 mod id;
 mod json;
+mod json_patch;
 mod model;
 mod observation_type;
+mod property;
+mod read;
 mod time;
 
+pub use change::{Change, Link, json_patch, patch, put};
 pub use fault::{At, Fault, FaultKind, Result};
 pub use id::{ID_BYTES_MAX, ObservationId};
 pub use json::Json;
@@ -42,6 +48,7 @@ pub use model::{
     NewEntity, Observation, ObservedProperty, Outcome, Related, Sensor, Target, Thing, Unit,
 };
 pub use observation_type::{ObservationType, check_elements};
+pub use read::{Parent, create};
 pub use time::{Moment, Period, TimeFault, TimeObject};
 
 /// A body, also of CreateObservations: some 300,000 rows.
