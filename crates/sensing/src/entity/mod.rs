@@ -27,6 +27,7 @@
 //!   not what becomes of another
 
 mod change;
+mod data_array;
 mod fault;
 mod fields;
 pub mod geojson;
@@ -40,6 +41,7 @@ mod read;
 mod time;
 
 pub use change::{Change, Link, json_patch, patch, put};
+pub use data_array::{Component, Group, Observations, Refused, Row, Stream, create_observations};
 pub use fault::{At, Fault, FaultKind, Result};
 pub use id::{ID_BYTES_MAX, ObservationId};
 pub use json::Json;
