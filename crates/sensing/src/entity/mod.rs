@@ -38,6 +38,7 @@ mod model;
 mod observation_type;
 mod property;
 mod read;
+mod row;
 mod time;
 mod write;
 mod write_array;
@@ -56,6 +57,11 @@ pub use model::{
 };
 pub use observation_type::{ObservationType, check_elements};
 pub use read::{Parent, create};
+pub use row::{
+    DatastreamObservedPropertyRow, DatastreamRow, FeatureOfInterestRow, HistoricalLocationPlaceRow,
+    HistoricalLocationRow, LocationRow, ObservationRow, ObservedPropertyRow, SensorRow,
+    ThingLocationRow, ThingRow,
+};
 pub use time::{Moment, Period, TimeFault, TimeObject};
 pub use write::{Answer, Expanded, Item, Page, Writer};
 pub use write_array::ArrayGroup;

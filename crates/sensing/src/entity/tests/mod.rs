@@ -2,6 +2,7 @@
 
 mod change;
 mod read;
+mod round_trip;
 mod write;
 
 use super::{Entity, FaultKind, Moment, NewEntity, Result, create};
