@@ -164,7 +164,7 @@ def test_an_officer_s_tile_holds_no_other_district_s_rows(mapped):
     of_chen2 = drawn("chen2")
     assert of_chen2 == of_chen
     status, _, body = mapped.get("/tiles/parcel/14/12923/6715", "lin")
-    assert status == 404 and json.loads(body)["code"] == "not_found"
+    assert status == 403 and json.loads(body)["code"] == "refused"
 
 
 def test_a_row_filter_of_values_holds_in_tiles(mapped):
@@ -180,8 +180,8 @@ def test_a_row_filter_of_values_holds_in_tiles(mapped):
 def test_what_is_not_there_is_said_so(mapped):
     zoom, x, y = tile_of(*CENTRE, 12)
     assert mapped.get(f"/tiles/facility/{zoom}/{x}/{y}")[0] == 401
-    assert mapped.get("/tiles/nothing/12/1/1", "lin")[0] == 404
-    assert mapped.get("/tiles/enterprise/12/1/1", "stat")[0] == 404
+    assert mapped.get("/tiles/nothing/12/1/1", "lin")[0] == 403
+    assert mapped.get("/tiles/enterprise/12/1/1", "stat")[0] == 403
     assert mapped.get("/tiles/facility/2/4/0", "lin")[0] == 400
     assert mapped.get("/tiles/facility/2/-1/0", "lin")[0] == 400
     assert mapped.get("/tiles/facility/18/1/0", "lin")[0] == 400
