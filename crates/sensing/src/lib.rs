@@ -11,4 +11,5 @@
 
 pub mod entity;
 pub mod odata;
+pub mod plan;
 pub mod schema;

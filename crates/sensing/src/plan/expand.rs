@@ -1,0 +1,268 @@
+//! `$expand`: related entities of many parents in one statement.
+//!
+//! The parents' ids are known only when the page above has been read, so a child is a plan that
+//! makes its statement of them. Each statement answers rows with the column `parent`, in the order
+//! of the parents; nested options hold for each parent alone: rows are numbered within their parent
+//! and cut there.
+
+use crate::odata::{Direction, Expand, ExprKind, OrderBy, QueryOptions, ResourceEnd, Spanned, Step};
+use crate::schema::{Entity, EntityKind, Navigation};
+
+use super::collection;
+use super::dataset::{self, Link, Order};
+use super::error::{PlanError, PlanErrorKind, Result};
+use super::order::Ordering;
+use super::scope::{Compiler, ROOT};
+use super::sql::{Select, Statement};
+use super::{CHILD_ROWS_MAX, Column, Context, KEYS_MAX, Role, rows_of};
+
+const EXPAND: &str = "$expand";
+/// The column that says whose child a row is.
+const PARENT: &str = "parent";
+/// The row's number among those of its parent, from 1.
+const PLACE: &str = "place";
+
+/// An expansion: a plan for the related entities of parents that are read already.
+#[derive(Debug, Clone)]
+pub struct Child<'a> {
+    pub navigation: &'static Navigation,
+    pub entity: &'static Entity,
+    pub options: &'a QueryOptions,
+    /// The column of the parents' rows whose values are the keys of [`Child::statement`]: their
+    /// ids, or what they hold of the one related entity.
+    pub keyed_by: &'static str,
+    /// What the statement answers; the column `parent` is one of them.
+    pub columns: Vec<Column>,
+    /// At most so many for each parent, and one more that tells of a next link. 0: none is read.
+    pub top: u64,
+    pub children: Vec<Child<'a>>,
+    link: Link,
+    context: &'a Context,
+}
+
+impl<'a> Child<'a> {
+    pub(super) fn new(
+        context: &'a Context,
+        parent: EntityKind,
+        expand: &'a Expand,
+    ) -> Result<Self> {
+        let (navigation, span) = (expand.navigation.value, expand.navigation.span);
+        let link = dataset::link(parent, navigation, EXPAND, span)?;
+        let entity = context.schema.entity(navigation.target);
+        let options = &expand.options;
+        let mut columns = collection::columns(entity, &ResourceEnd::Whole, options)?;
+        columns.push(Column { name: PARENT.to_owned(), roles: vec![Role::Parent] });
+        let keyed_by = match link {
+            Link::Holds { column } => column,
+            _ => "id",
+        };
+        let children = options.expand.iter().map(|expand| Child::new(context, entity.kind, expand));
+        let child = Self {
+            navigation,
+            entity,
+            options,
+            keyed_by,
+            columns,
+            top: if navigation.is_many() { rows_of(options.top) } else { 1 },
+            children: children.collect::<Result<_>>()?,
+            link,
+            context,
+        };
+        // What is wrong with it is said before anything is read.
+        child.statement(&[0])?;
+        child.statement(&[0, 1])?;
+        child.count(&[0, 1])?;
+        Ok(child)
+    }
+
+    /// The related entities of parents. `None` where no rows were asked for. More than
+    /// [`CHILD_ROWS_MAX`] rows mean that the request asks for too much.
+    pub fn statement(&self, keys: &[i64]) -> Result<Option<Statement>> {
+        self.check_keys(keys)?;
+        if keys.is_empty() || self.top == 0 {
+            return Ok(None);
+        }
+        if !self.navigation.is_many() || keys.len() == 1 {
+            return self.plain(keys).map(Some);
+        }
+        let mut rows = self.rows(keys)?;
+        let order = self.order(&mut rows)?.join(", ");
+        let Rows { mut compiler, parent, .. } = rows;
+        let root = std::mem::take(compiler.root());
+        let mut columns = self.selected(&parent);
+        columns.push(format!(
+            "row_number() OVER (PARTITION BY {parent} ORDER BY {order}) AS {PLACE}"
+        ));
+        let inner =
+            Select { columns, from: root.from, filter: root.filter, ..Select::default() };
+        let first = self.skip();
+        let last = first.saturating_add(self.top).saturating_add(1);
+        let outer = Select {
+            columns: self.columns.iter().map(|column| format!("c.{}", column.name)).collect(),
+            from: vec![format!("({}) AS c", inner.print())],
+            filter: vec![format!("c.{PLACE} > {first}"), format!("c.{PLACE} <= {last}")],
+            order: vec![format!("c.{PARENT}"), format!("c.{PLACE}")],
+            limit: Some(CHILD_ROWS_MAX + 1),
+            ..Select::default()
+        };
+        let span = self.span();
+        compiler.parameters.statement(&outer.print(), EXPAND, span).map(Some)
+    }
+
+    /// Of one parent, or one of each: nothing has to be numbered, and what the dataset keeps in
+    /// order is read in order.
+    fn plain(&self, keys: &[i64]) -> Result<Statement> {
+        let mut rows = self.rows(keys)?;
+        let mut order = Vec::new();
+        let (mut limit, mut offset) = (CHILD_ROWS_MAX + 1, 0);
+        if self.navigation.is_many() {
+            order = self.order(&mut rows)?;
+            limit = self.top.saturating_add(1);
+            offset = self.skip();
+        }
+        let Rows { mut compiler, parent, .. } = rows;
+        let root = std::mem::take(compiler.root());
+        let select = Select {
+            columns: self.selected(&parent),
+            from: root.from,
+            filter: root.filter,
+            order,
+            limit: Some(limit),
+            offset,
+            ..Select::default()
+        };
+        compiler.parameters.statement(&select.print(), EXPAND, self.span())
+    }
+
+    /// How many related entities each parent has, as rows of `parent` and `count`: those that have
+    /// none are left out. `None` where `$count` was not asked for.
+    pub fn count(&self, keys: &[i64]) -> Result<Option<Statement>> {
+        self.check_keys(keys)?;
+        let wanted = self.options.count.is_some_and(|count| count.value);
+        if !wanted || keys.is_empty() || !self.navigation.is_many() {
+            return Ok(None);
+        }
+        let Rows { mut compiler, parent, .. } = self.rows(keys)?;
+        let root = std::mem::take(compiler.root());
+        let select = Select {
+            columns: vec![format!("{parent} AS {PARENT}"), "count(*) AS count".to_owned()],
+            from: root.from,
+            filter: root.filter,
+            group: 1,
+            ..Select::default()
+        };
+        compiler.parameters.statement(&select.print(), EXPAND, self.span()).map(Some)
+    }
+
+    /// Does it ask for each Datastream's newest Observation and nothing else? What ingest keeps in
+    /// memory answers that without a statement.
+    pub fn is_newest(&self) -> bool {
+        let newest = |order: &OrderBy| match (&order.key.value, order.direction) {
+            (ExprKind::Path(path), Direction::Descending) => {
+                matches!(path.steps.as_slice(), [only]
+                    if matches!(&only.value, Step::Property(p) if p.name == "phenomenonTime"))
+            }
+            _ => false,
+        };
+        let QueryOptions { filter, orderby, skip, top, .. } = self.options;
+        self.entity.kind == EntityKind::Observation
+            && self.keyed_by == "id"
+            && matches!(self.link, Link::HeldBy { column: "datastream" })
+            && filter.is_none()
+            && skip.is_none_or(|skip| skip.value == 0)
+            && top.is_some_and(|top| top.value == 1)
+            && matches!(orderby.as_slice(), [order] if newest(&order.value))
+    }
+
+    /// Statements that this expansion and those below it take, for at most [`KEYS_MAX`] parents.
+    pub(super) fn statements(&self) -> usize {
+        let count = usize::from(self.options.count.is_some_and(|count| count.value));
+        1 + count + self.children.iter().map(Child::statements).sum::<usize>()
+    }
+
+    fn span(&self) -> crate::odata::Span {
+        self.options.filter.as_ref().map(|filter| filter.span).unwrap_or_default()
+    }
+
+    fn skip(&self) -> u64 {
+        self.options.skip.map_or(0, |skip| skip.value).min(super::OFFSET_ROWS_MAX)
+    }
+
+    fn check_keys(&self, keys: &[i64]) -> Result<()> {
+        if keys.len() <= KEYS_MAX {
+            return Ok(());
+        }
+        let what = format!("{} of {} entities", self.navigation.name, keys.len());
+        let why = format!("at most {KEYS_MAX} are expanded at once; ask for less with $top");
+        Err(PlanError::new(PlanErrorKind::TooLarge, EXPAND, self.span(), what, why))
+    }
+
+    fn selected(&self, parent: &str) -> Vec<String> {
+        let column = |column: &Column| match column.name.as_str() {
+            PARENT => format!("{parent} AS {PARENT}"),
+            _ => column.of(ROOT),
+        };
+        self.columns.iter().map(column).collect()
+    }
+
+    /// The rows of the parents that the filter chooses.
+    fn rows(&self, keys: &[i64]) -> Result<Rows<'a>> {
+        let kind = self.entity.kind;
+        let mut compiler = Compiler::new(self.context.schema, self.context, kind);
+        compiler.part = EXPAND;
+        let (mut settled, mut natural) = (Vec::new(), None);
+        let parent = match self.link {
+            Link::Holds { .. } => format!("{ROOT}.id"),
+            Link::HeldBy { column } => {
+                settled.push(column);
+                format!("{ROOT}.{column}")
+            }
+            Link::Through { table, near, far, order } => {
+                let table = match order {
+                    Order::Repeated => format!("(SELECT DISTINCT {near}, {far} FROM {table})"),
+                    _ => table.to_owned(),
+                };
+                let join = format!("JOIN {table} AS l ON l.{far} = {ROOT}.id");
+                compiler.root().from.push(join);
+                if let Order::By(column) = order {
+                    natural = Some(format!("l.{column}"));
+                }
+                format!("l.{near}")
+            }
+        };
+        compiler.root().filter.insert(0, format!("{parent} {}", among(keys)));
+        if let Some(filter) = &self.options.filter {
+            let condition = compiler.filter(filter)?;
+            compiler.root().filter.push(condition);
+        }
+        Ok(Rows { compiler, parent, settled, natural })
+    }
+
+    fn order(&self, rows: &mut Rows<'_>) -> Result<Vec<String>> {
+        let keys: &[Spanned<OrderBy>] = &self.options.orderby;
+        let natural = rows.natural.clone();
+        let ordering =
+            Ordering { keys, kind: self.entity.kind, settled: &rows.settled, natural };
+        rows.compiler.order(&ordering)
+    }
+}
+
+struct Rows<'a> {
+    compiler: Compiler<'a>,
+    /// The column that says whose child a row is.
+    parent: String,
+    /// Columns that are the same in all rows of a parent.
+    settled: Vec<&'static str>,
+    natural: Option<String>,
+}
+
+/// Keys are integers from rows that were read, so they are written out.
+fn among(keys: &[i64]) -> String {
+    match keys {
+        [one] => format!("= {one}"),
+        _ => {
+            let list: Vec<String> = keys.iter().map(i64::to_string).collect();
+            format!("IN ({})", list.join(", "))
+        }
+    }
+}
