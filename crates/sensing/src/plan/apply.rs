@@ -5,8 +5,7 @@
 //! which. Observations that a rule found implausible are left out unless the request says otherwise
 //! ([`Flagged`]).
 //!
-//! Windows of a fixed length are calculated in µs. Those of months go over `date_trunc` or
-//! `date_bin`, which know the years 1677 to 2262.
+//! Windows are calculated in integers, so that they know all years that can be written.
 
 use crate::odata::{Aggregate, AggregateMethod, Apply, Expr, GroupKey, Path, Span, Window};
 use crate::schema::EntityKind;
@@ -16,9 +15,10 @@ use super::dataset;
 use super::error::Result;
 use super::order::{item, sortable};
 use super::scope::{Compiler, Output, OutputName, ROOT};
-use super::sql::{Select, Statement, Value};
+use super::sql::{Select, Statement};
 use super::term::{
-    End, Id, Json, Length, Number, Period, Scalar, Term, above_multiple, micros, stamp,
+    End, Id, Json, Length, MICROS_PER_DAY, MICROS_PER_SECOND, Number, Period, Scalar, Term,
+    above_multiple, micros, stamp,
 };
 use super::{Column, Context, Flagged, Part, Request, Role};
 
@@ -26,8 +26,8 @@ const APPLY: &str = "$apply";
 /// The groups, as the outer SELECT calls them.
 const GROUPS: &str = "g";
 /// Monday, 5 January 1970, where windows of a fixed length begin.
-const ANCHOR_US: i64 = 4 * super::term::MICROS_PER_DAY;
-const MICROS_PER_SECOND: i64 = super::term::MICROS_PER_SECOND;
+const ANCHOR_US: i64 = 4 * MICROS_PER_DAY;
+const MONTHS_PER_YEAR: i64 = 12;
 
 /// The page of groups, their number if it is asked for, and what the columns mean.
 pub(super) struct Grouped {
@@ -67,6 +67,9 @@ fn statement(
         groups.key(&mut compiler, index, &key.value, key.span)?;
     }
     let keys = groups.selected.len();
+    // A window's end says no more than its start, and is not among what is selected.
+    let selected = |sql: &&String| !sql.contains(' ');
+    let key_columns: Vec<String> = groups.shown.iter().filter(selected).cloned().collect();
     for (index, aggregate) in apply.aggregates.iter().enumerate() {
         groups.aggregate(&mut compiler, index, &aggregate.value, aggregate.span)?;
     }
@@ -90,8 +93,8 @@ fn statement(
         None => outer.columns.push("count(*) AS count".to_owned()),
         Some(top) => {
             compiler.part = "$orderby";
-            outer.columns = groups.columns.iter().map(|column| column.of(GROUPS)).collect();
-            outer.order = order(&mut compiler, request, &groups.columns[..keys])?;
+            outer.columns = groups.shown;
+            outer.order = order(&mut compiler, request, &key_columns)?;
             outer.limit = Some(top.saturating_add(1));
             let skip = request.options.skip.map_or(0, |skip| skip.value);
             outer.offset = skip.min(super::OFFSET_ROWS_MAX);
@@ -105,7 +108,7 @@ fn statement(
 fn order(
     compiler: &mut Compiler<'_>,
     request: &Request<'_>,
-    keys: &[Column],
+    keys: &[String],
 ) -> Result<Vec<String>> {
     let (mut known, mut items) = (Vec::new(), Vec::new());
     for order in &request.options.orderby {
@@ -117,8 +120,8 @@ fn order(
             }
         }
     }
-    for key in keys {
-        let column = key.of(GROUPS);
+    for column in keys {
+        let column = column.clone();
         if !known.contains(&column) {
             items.push(item(&column, crate::odata::Direction::Ascending, false));
         }
@@ -130,6 +133,8 @@ struct Groups {
     kind: EntityKind,
     /// `… AS k1`.
     selected: Vec<String>,
+    /// `g.k1`, and what is calculated of it.
+    shown: Vec<String>,
     columns: Vec<Column>,
     output: Vec<Output>,
 }
@@ -139,6 +144,7 @@ impl Default for Groups {
         Self {
             kind: EntityKind::Observation,
             selected: Vec::new(),
+            shown: Vec::new(),
             columns: Vec::new(),
             output: Vec::new(),
         }
@@ -153,17 +159,32 @@ impl Groups {
         key: &GroupKey,
         span: Span,
     ) -> Result<()> {
-        let (name, term) = match key {
-            GroupKey::Path(path) => (OutputName::Key(path.clone()), compiler.path(path, span)?),
+        let name = format!("k{}", index + 1);
+        let role = |part| Role::Group { key: index, part };
+        let output = match key {
+            GroupKey::Path(path) => {
+                let term = compiler.path(path, span)?;
+                let term = self.give(&name, &term, parts(&term), role);
+                Output { name: OutputName::Key(path.clone()), term }
+            }
             GroupKey::Window(window) => {
+                let start = Term::Time(Period::instant(window_start(compiler, window, span)?));
+                self.give(&name, &start, parts(&start), role);
+                let start = format!("{GROUPS}.{name}");
+                let end = window_end(window, &start);
+                let column = format!("{name}_end");
+                self.shown.push(format!("{end} AS {column}"));
+                self.columns.push(Column { name: column, roles: vec![role(Part::End)] });
+                let period = Period {
+                    start: Scalar::nullable(start),
+                    end: End::At(Scalar::nullable(end)),
+                    literal: None,
+                };
                 let name = OutputName::Alias(window.alias.clone());
-                (name, Term::Time(window_of(compiler, window, span)?))
+                Output { name, term: Term::Time(period) }
             }
         };
-        let parts = parts(&term);
-        let role = |part| Role::Group { key: index, part };
-        let term = self.give(&format!("k{}", index + 1), &term, parts, role);
-        self.output.push(Output { name, term });
+        self.output.push(output);
         Ok(())
     }
 
@@ -197,6 +218,7 @@ impl Groups {
                 (false, _) => format!("{name}_json"),
             };
             self.selected.push(format!("{sql} AS {column}"));
+            self.shown.push(format!("{GROUPS}.{column}"));
             names.push(format!("{GROUPS}.{column}"));
             self.columns.push(Column { name: column, roles: vec![role(part)] });
         }
@@ -350,26 +372,32 @@ fn again(term: &Term, names: &[String]) -> Term {
 
 // --- Windows ----------------------------------------------------------------------------------
 
-/// The window that a time falls into, as [`odata::semantics`](crate::odata::semantics) lays them.
-fn window_of(compiler: &mut Compiler<'_>, window: &Window, span: Span) -> Result<Period> {
+/// Where the window begins that a time falls into, as [`odata::semantics`](crate::odata::semantics)
+/// lays them.
+fn window_start(compiler: &mut Compiler<'_>, window: &Window, span: Span) -> Result<Scalar> {
     let path: &Path = &window.time;
     let Some(time) = compiler.path(path, span)?.as_period().map(|period| period.start) else {
         return Err(compiler.unsupported(span, "a window", "its path leads to no time"));
     };
-    let offset_us = i64::from(window.offset.local_minus_utc()) * MICROS_PER_SECOND;
-    let start = match window.length.months {
+    let offset_us = offset_us(window);
+    Ok(match window.length.months {
         0 => fixed(&time, window.length.micros, offset_us),
-        months => calendar(compiler, &time, months, offset_us),
-    };
-    let (months, length_us) = (window.length.months, window.length.micros);
-    let end = match months {
-        0 => start.map(|start| add(start, length_us)),
-        _ => start.map(|start| {
-            let local = add(start, offset_us);
-            add(&format!("({local} + INTERVAL '{months} months')"), -offset_us)
-        }),
-    };
-    Ok(Period { start, end: End::At(end), literal: None })
+        months => calendar(&time, months, offset_us),
+    })
+}
+
+fn window_end(window: &Window, start: &str) -> String {
+    match window.length.months {
+        0 => add(start, window.length.micros),
+        months => {
+            let local = add(start, offset_us(window));
+            add(&format!("({local} + INTERVAL '{months} months')"), -offset_us(window))
+        }
+    }
+}
+
+fn offset_us(window: &Window) -> i64 {
+    i64::from(window.offset.local_minus_utc()) * MICROS_PER_SECOND
 }
 
 fn add(stamp: &str, micros: i64) -> String {
@@ -389,26 +417,27 @@ fn fixed(time: &Scalar, length_us: i64, offset_us: i64) -> Scalar {
     })
 }
 
-/// Windows of whole months, from January 1970 on the window's clock.
-fn calendar(
-    compiler: &mut Compiler<'_>,
-    time: &Scalar,
-    months: i32,
-    offset_us: i64,
-) -> Scalar {
-    let local = time.map(|time| add(time, offset_us));
-    let unit = match months {
-        1 => Some("month"),
-        3 => Some("quarter"),
-        12 => Some("year"),
-        _ => None,
-    };
-    let start = match unit {
-        Some(unit) => local.map(|local| format!("date_trunc('{unit}', {local})")),
-        None => {
-            let epoch = compiler.parameters.give(Value::Instant(0));
-            local.map(|local| format!("date_bin(INTERVAL '{months} months', {local}, {epoch})"))
+/// Windows of whole months, from January 1970 on the window's clock. `date_trunc` and `date_bin`
+/// fail beyond the year 2262, and one row with such a time would fail all.
+fn calendar(time: &Scalar, months: i32, offset_us: i64) -> Scalar {
+    let length = i64::from(months);
+    time.map(|time| {
+        let local = add(time, offset_us);
+        let year = format!("date_part('year', {local})");
+        let month = format!("date_part('month', {local})");
+        let (year, month) = if MONTHS_PER_YEAR % length == 0 {
+            (year, format!("({month} - ({month} - 1) % {length})"))
+        } else {
+            let since = format!("(({year} - 1970) * {MONTHS_PER_YEAR} + {month} - 1)");
+            let first = format!("({since} - {})", above_multiple(&since, length));
+            let in_year = above_multiple(&first, MONTHS_PER_YEAR);
+            let year = format!("(1970 + ({first} - {in_year}) / {MONTHS_PER_YEAR})");
+            (year, format!("({in_year} + 1)"))
+        };
+        let days = format!("CAST(CAST(make_date({year}, {month}, 1) AS INTEGER) AS BIGINT)");
+        match offset_us {
+            0 => stamp(&format!("({days} * {MICROS_PER_DAY})")),
+            _ => stamp(&format!("({days} * {MICROS_PER_DAY} - ({offset_us}))")),
         }
-    };
-    start.map(|start| add(start, -offset_us))
+    })
 }

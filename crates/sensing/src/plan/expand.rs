@@ -100,7 +100,10 @@ impl<'a> Child<'a> {
         let outer = Select {
             columns: self.columns.iter().map(|column| format!("c.{}", column.name)).collect(),
             from: vec![format!("({}) AS c", inner.print())],
-            filter: vec![format!("c.{PLACE} > {first}"), format!("c.{PLACE} <= {last}")],
+            filter: match first {
+                0 => vec![format!("c.{PLACE} <= {last}")],
+                _ => vec![format!("c.{PLACE} > {first}"), format!("c.{PLACE} <= {last}")],
+            },
             order: vec![format!("c.{PARENT}"), format!("c.{PLACE}")],
             limit: Some(CHILD_ROWS_MAX + 1),
             ..Select::default()

@@ -89,9 +89,8 @@ pub const ENGINE_FUNCTIONS: [EngineFunction; 9] = [
     },
 ];
 
-/// The house's own functions that a plan calls; geodatafusion's, where they begin with `st_`.
-pub const CALLED_FUNCTIONS: [&str; 30] = [
-    "abs",
+/// What a plan calls beside them: all on the catalogue's list, DataFusion's and geodatafusion's.
+pub const CALLED_FUNCTIONS: [&str; 36] = [
     "avg",
     "btrim",
     "ceil",
@@ -99,7 +98,6 @@ pub const CALLED_FUNCTIONS: [&str; 30] = [
     "coalesce",
     "contains",
     "count",
-    "date_bin",
     "date_part",
     "ends_with",
     "first_value",
@@ -107,18 +105,26 @@ pub const CALLED_FUNCTIONS: [&str; 30] = [
     "greatest",
     "last_value",
     "lower",
+    "make_date",
     "max",
     "min",
     "nullif",
     "round",
     "row_number",
+    "st_contains",
+    "st_crosses",
+    "st_disjoint",
+    "st_distance",
+    "st_equals",
+    "st_geomfromtext",
+    "st_intersects",
+    "st_length",
+    "st_overlaps",
+    "st_touches",
+    "st_within",
     "starts_with",
     "strpos",
     "substr",
     "sum",
     "upper",
-    "concat",
-    "date_trunc",
-    "st_distance",
-    "st_length",
 ];
