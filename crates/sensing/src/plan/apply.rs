@@ -100,7 +100,8 @@ fn statement(
             outer.offset = skip.min(super::OFFSET_ROWS_MAX);
         }
     }
-    let statement = compiler.parameters.statement(&outer.print(), APPLY, Span::default())?;
+    let (part, span) = super::blamed(request.options);
+    let statement = compiler.parameters.statement(&outer.print(), part, span)?;
     Ok((statement, groups.columns))
 }
 
@@ -232,9 +233,8 @@ impl Groups {
         aggregate: &Aggregate,
         span: Span,
     ) -> Result<(Term, Vec<(Part, String)>)> {
-        let count = |sql: String| {
-            Ok((Term::whole(Scalar::certain(sql.clone())), vec![(Part::Value, sql)]))
-        };
+        let count =
+            |sql: String| Ok((Term::whole(Scalar::certain(sql.clone())), vec![(Part::Value, sql)]));
         let Some(path) = &aggregate.path else { return count("count(*)".to_owned()) };
         let term = compiler.path(path, span)?;
         let plain = |function: &str, term: Term, part: Part, of: &str| {
@@ -244,14 +244,12 @@ impl Groups {
             AggregateMethod::Rows => count("count(*)".to_owned()),
             AggregateMethod::CountDistinct => count(distinct(&term)),
             AggregateMethod::Average | AggregateMethod::Sum => {
-                let function =
-                    if aggregate.method == AggregateMethod::Sum { "sum" } else { "avg" };
+                let function = if aggregate.method == AggregateMethod::Sum { "sum" } else { "avg" };
                 let number = term.as_double();
                 plain(function, Term::number(number.clone()), Part::Value, &number.sql)
             }
             AggregateMethod::Min | AggregateMethod::Max => {
-                let function =
-                    if aggregate.method == AggregateMethod::Min { "min" } else { "max" };
+                let function = if aggregate.method == AggregateMethod::Min { "min" } else { "max" };
                 match term {
                     Term::Time(period) => {
                         let start = period.start;
@@ -309,10 +307,8 @@ fn distinct(term: &Term) -> String {
             format!("count(DISTINCT {number}) + count(DISTINCT {json})")
         }
         several => {
-            let texts: Vec<String> = several
-                .iter()
-                .map(|(_, sql)| format!("CAST({} AS TEXT)", micros(sql)))
-                .collect();
+            let texts: Vec<String> =
+                several.iter().map(|(_, sql)| format!("CAST({} AS TEXT)", micros(sql))).collect();
             format!("count(DISTINCT {})", texts.join(" || '/' || "))
         }
     }
@@ -334,10 +330,7 @@ fn parts(term: &Term) -> Vec<(Part, String)> {
         Term::Id(id @ Id::Observation(_)) => value(&id.as_text().sql),
         Term::Time(period) => match &period.end {
             End::Same => vec![(Part::Start, period.start.sql.clone())],
-            _ => vec![
-                (Part::Start, period.start.sql.clone()),
-                (Part::End, period.end().sql),
-            ],
+            _ => vec![(Part::Start, period.start.sql.clone()), (Part::End, period.end().sql)],
         },
         Term::Object(json) | Term::Any(json) => {
             vec![(Part::Json, format!("json_value({}, {})", json.column, json.pointer))]
@@ -361,9 +354,7 @@ fn again(term: &Term, names: &[String]) -> Term {
             Term::Time(Period { start: scalar, end, literal: None })
         }
         (Term::Any(_) | Term::Object(_), _) => Term::Any(Json::whole(name)),
-        (Term::Result { .. }, Some(json)) => {
-            Term::Result { number: name, json: json.clone() }
-        }
+        (Term::Result { .. }, Some(json)) => Term::Result { number: name, json: json.clone() },
         (Term::Boolean(_), _) => Term::Boolean(scalar),
         (Term::Duration(_), _) => Term::length(scalar),
         _ => Term::text(scalar),

@@ -20,18 +20,13 @@ const MICROS_PER_MINUTE: i64 = 60 * MICROS_PER_SECOND;
 const MICROS_PER_HOUR: i64 = 60 * MICROS_PER_MINUTE;
 
 impl Compiler<'_> {
-    pub fn call(
-        &mut self,
-        function: Function,
-        arguments: &[Expr],
-        span: Span,
-    ) -> Result<Term> {
+    pub fn call(&mut self, function: Function, arguments: &[Expr], span: Span) -> Result<Term> {
         use Function::{
             After, Before, Ceiling, Concat, Contains, Date, Day, During, EndsWith, Finishes, Floor,
             FractionalSeconds, GeoDistance, GeoIntersects, GeoLength, Hour, IndexOf, Length,
             MaxDateTime, Meets, MinDateTime, Minute, Month, Now, Overlaps, Round, Second,
             StContains, StCrosses, StDisjoint, StEquals, StIntersects, StOverlaps, StRelate,
-            StTouches, StWithin, StartsWith, Starts, Substring, SubstringOf, Time, ToLower,
+            StTouches, StWithin, Starts, StartsWith, Substring, SubstringOf, Time, ToLower,
             ToUpper, TotalOffsetMinutes, Trim, Year,
         };
         let terms =

@@ -267,7 +267,8 @@ pub(super) fn page(
         offset: if one { 0 } else { skip.min(super::OFFSET_ROWS_MAX) },
         ..Select::default()
     };
-    compiler.parameters.statement(&select.print(), PATH, Span::default())
+    let (part, span) = super::blamed(request.options);
+    compiler.parameters.statement(&select.print(), part, span)
 }
 
 /// Rows that come after one in the order of the key.
@@ -298,7 +299,8 @@ pub(super) fn count(request: &Request<'_>, context: &Context) -> Result<Statemen
         filter: root.filter,
         ..Select::default()
     };
-    compiler.parameters.statement(&select.print(), PATH, Span::default())
+    let (part, span) = super::blamed(request.options);
+    compiler.parameters.statement(&select.print(), part, span)
 }
 
 // --- Columns ----------------------------------------------------------------------------------

@@ -160,28 +160,32 @@ impl Compiler<'_> {
     /// of their rows.
     fn ids(&mut self, op: BinaryOp, left: &Term, right: &Term) -> Predicate {
         match (left, right) {
-            (
-                Term::Id(Id::Integer(id)),
-                Term::Text { literal: Some(text), .. },
-            ) if op == BinaryOp::Eq => match text.parse::<i64>() {
-                Ok(number) if number.to_string() == *text => {
-                    let number = self.parameters.give(Value::Integer(number));
-                    equal(id, &Scalar::certain(number))
+            (Term::Id(Id::Integer(id)), Term::Text { literal: Some(text), .. })
+                if op == BinaryOp::Eq =>
+            {
+                match text.parse::<i64>() {
+                    Ok(number) if number.to_string() == *text => {
+                        let number = self.parameters.give(Value::Integer(number));
+                        equal(id, &Scalar::certain(number))
+                    }
+                    _ => Predicate::never(),
                 }
-                _ => Predicate::never(),
-            },
+            }
             (Term::Id(Id::Observation(alias)), Term::Text { literal: Some(text), .. }) => {
                 match text.parse() {
                     Ok(key) => Predicate::new(self.observation(op, alias, key)),
                     Err(_) => Predicate::never(),
                 }
             }
-            (Term::Text { literal: Some(_), .. }, Term::Id(_)) => self.ids(mirrored(op), right, left),
+            (Term::Text { literal: Some(_), .. }, Term::Id(_)) => {
+                self.ids(mirrored(op), right, left)
+            }
             (Term::Id(Id::Observation(_)), Term::Number(_))
             | (Term::Number(_), Term::Id(Id::Observation(_))) => Predicate::never(),
-            (Term::Number(_) | Term::Id(Id::Integer(_)), Term::Number(_) | Term::Id(Id::Integer(_))) => {
-                scalars(op, &left.as_number(), &right.as_number())
-            }
+            (
+                Term::Number(_) | Term::Id(Id::Integer(_)),
+                Term::Number(_) | Term::Id(Id::Integer(_)),
+            ) => scalars(op, &left.as_number(), &right.as_number()),
             (Term::Text { .. } | Term::Id(_), Term::Text { .. } | Term::Id(_)) => {
                 scalars(op, &left.as_text(), &right.as_text())
             }

@@ -50,11 +50,20 @@ pub(super) enum Columns {
     Result,
     Instant(&'static str),
     /// Without an end it is an instant.
-    Time { start: &'static str, end: &'static str },
+    Time {
+        start: &'static str,
+        end: &'static str,
+    },
     /// Both or neither are null.
-    Interval { start: &'static str, end: &'static str },
+    Interval {
+        start: &'static str,
+        end: &'static str,
+    },
     /// As it was given, and as a geometry.
-    Place { json: &'static str, geometry: &'static str },
+    Place {
+        json: &'static str,
+        geometry: &'static str,
+    },
     Geometry(&'static str),
 }
 
@@ -81,17 +90,13 @@ pub(super) fn columns(kind: EntityKind, property: &str) -> Option<Columns> {
         (Observation, "phenomenonTime") => {
             Columns::Time { start: "phenomenon_time", end: "phenomenon_end" }
         }
-        (Observation, "validTime") => {
-            Columns::Interval { start: "valid_start", end: "valid_end" }
-        }
+        (Observation, "validTime") => Columns::Interval { start: "valid_start", end: "valid_end" },
         (_, "phenomenonTime") => {
             Columns::Interval { start: "phenomenon_start", end: "phenomenon_end" }
         }
         (_, "resultTime") => Columns::Interval { start: "result_start", end: "result_end" },
         (Location, "location") => Columns::Place { json: "location", geometry: "geometry" },
-        (FeatureOfInterest, "feature") => {
-            Columns::Place { json: "feature", geometry: "geometry" }
-        }
+        (FeatureOfInterest, "feature") => Columns::Place { json: "feature", geometry: "geometry" },
         (_, "observedArea") => Columns::Geometry("observed_area"),
         _ => return None,
     })
@@ -125,12 +130,8 @@ fn known_link(from: EntityKind, navigation: &str) -> Option<Link> {
         Datastream, FeatureOfInterest, HistoricalLocation, Location, MultiDatastream, Observation,
         ObservedProperty, Sensor, Thing,
     };
-    let place = |near, far| Link::Through {
-        table: "sensing.thing_location",
-        near,
-        far,
-        order: Order::Any,
-    };
+    let place =
+        |near, far| Link::Through { table: "sensing.thing_location", near, far, order: Order::Any };
     let past = |near, far| Link::Through {
         table: "sensing.historical_location_place",
         near,

@@ -5,7 +5,9 @@
 //! of the parents; nested options hold for each parent alone: rows are numbered within their parent
 //! and cut there.
 
-use crate::odata::{Direction, Expand, ExprKind, OrderBy, QueryOptions, ResourceEnd, Spanned, Step};
+use crate::odata::{
+    Direction, Expand, ExprKind, OrderBy, QueryOptions, ResourceEnd, Spanned, Step,
+};
 use crate::schema::{Entity, EntityKind, Navigation};
 
 use super::collection;
@@ -90,11 +92,9 @@ impl<'a> Child<'a> {
         let Rows { mut compiler, parent, .. } = rows;
         let root = std::mem::take(compiler.root());
         let mut columns = self.selected(&parent);
-        columns.push(format!(
-            "row_number() OVER (PARTITION BY {parent} ORDER BY {order}) AS {PLACE}"
-        ));
-        let inner =
-            Select { columns, from: root.from, filter: root.filter, ..Select::default() };
+        columns
+            .push(format!("row_number() OVER (PARTITION BY {parent} ORDER BY {order}) AS {PLACE}"));
+        let inner = Select { columns, from: root.from, filter: root.filter, ..Select::default() };
         let first = self.skip();
         let last = first.saturating_add(self.top).saturating_add(1);
         let outer = Select {
@@ -244,8 +244,7 @@ impl<'a> Child<'a> {
     fn order(&self, rows: &mut Rows<'_>) -> Result<Vec<String>> {
         let keys: &[Spanned<OrderBy>] = &self.options.orderby;
         let natural = rows.natural.clone();
-        let ordering =
-            Ordering { keys, kind: self.entity.kind, settled: &rows.settled, natural };
+        let ordering = Ordering { keys, kind: self.entity.kind, settled: &rows.settled, natural };
         rows.compiler.order(&ordering)
     }
 }

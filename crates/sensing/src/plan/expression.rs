@@ -100,9 +100,8 @@ impl Compiler<'_> {
     }
 
     fn calculated(&mut self, op: BinaryOp, left: Term, right: Term, span: Span) -> Result<Term> {
-        let temporal = |term: &Term| {
-            matches!(term, Term::Time(_) | Term::Date { .. } | Term::Duration(_))
-        };
+        let temporal =
+            |term: &Term| matches!(term, Term::Time(_) | Term::Date { .. } | Term::Duration(_));
         if matches!(left, Term::Null) || matches!(right, Term::Null) {
             return Ok(Term::Null);
         }
@@ -192,7 +191,7 @@ impl Compiler<'_> {
         let end = match &period.end {
             End::Same => End::Same,
             End::OrStart(end) => End::OrStart(shifted(end)),
-            End::At(end) => End::At(end.map(&shifted)),
+            End::At(end) => End::At(end.map(shifted)),
         };
         let start = Scalar {
             sql: shifted(&period.start.sql),
@@ -215,10 +214,7 @@ impl Compiler<'_> {
 }
 
 fn negative(length: IsoDuration) -> IsoDuration {
-    IsoDuration {
-        months: length.months.saturating_neg(),
-        micros: length.micros.saturating_neg(),
-    }
+    IsoDuration { months: length.months.saturating_neg(), micros: length.micros.saturating_neg() }
 }
 
 /// Numbers calculate as doubles, as JSON's do: nothing overflows, and `div` keeps the fraction.

@@ -50,9 +50,7 @@ mod tests;
 
 use chrono::{DateTime, Utc};
 
-use crate::odata::{
-    EntityId, QueryOptions, ResourceEnd, ResourcePath, Span, Spanned, Target,
-};
+use crate::odata::{EntityId, QueryOptions, ResourceEnd, ResourcePath, Span, Spanned, Target};
 use crate::schema::{Entity, Property, Schema};
 
 pub use error::{PlanError, PlanErrorKind, Result};
@@ -77,8 +75,8 @@ pub const STATEMENTS_MAX: usize = 64;
 const OFFSET_ROWS_MAX: u64 = 1 << 62;
 /// Bytes of one statement; the catalogue takes 256 KiB.
 const SQL_BYTES_MAX: usize = 200 << 10;
-/// Parentheses in parentheses; the catalogue's parser goes down 64, some of them without one.
-const SQL_DEPTH_MAX: usize = 48;
+/// Steps of a parser down one statement; the catalogue's goes down 64.
+const SQL_DEPTH_MAX: usize = 56;
 /// Datasets and subqueries of one statement; the catalogue takes 100.
 const SQL_RELATIONS_MAX: usize = 64;
 
@@ -139,15 +137,24 @@ pub struct Column {
 pub enum Role {
     /// The id, or a part of it in the order of [`ObservationKey`].
     Key,
-    Property { property: &'static Property, part: Part },
+    Property {
+        property: &'static Property,
+        part: Part,
+    },
     /// What the row holds of a related entity that is expanded.
     Link,
     /// Of an expansion: whose child the row is.
     Parent,
     /// Of `$apply`: a key, counted from 0.
-    Group { key: usize, part: Part },
+    Group {
+        key: usize,
+        part: Part,
+    },
     /// Of `$apply`: an aggregate, counted from 0.
-    Aggregate { item: usize, part: Part },
+    Aggregate {
+        item: usize,
+        part: Part,
+    },
 }
 
 /// Which part of a value a column is.
@@ -212,6 +219,16 @@ pub fn plan<'a>(request: &Request<'a>, context: &'a Context) -> Result<Plan<'a>>
     Ok(plan)
 }
 
+/// What to name where a statement is too large: the filter, which is mostly why.
+fn blamed(options: &QueryOptions) -> (&'static str, Span) {
+    match (&options.filter, options.orderby.first(), &options.apply) {
+        (Some(filter), ..) => ("$filter", filter.span),
+        (None, Some(order), _) => ("$orderby", order.span),
+        (None, None, Some(apply)) => ("$apply", apply.span),
+        _ => (PATH, Span::default()),
+    }
+}
+
 /// How many rows are asked for, of those that may be.
 fn rows_of(top: Option<Spanned<u64>>) -> u64 {
     top.map_or(PAGE_ROWS_DEFAULT, |top| top.value.min(PAGE_ROWS_MAX))
@@ -222,10 +239,7 @@ fn check_after(request: &Request<'_>) -> Result<()> {
     let Request { path, options, extras } = request;
     let Some(EntityId::Integer(_) | EntityId::Text(_)) = extras.after else { return Ok(()) };
     let by_id = options.orderby.is_empty() && !collection::is_ordered(path);
-    if by_id
-        && options.apply.is_none()
-        && matches!(path.target(), Target::Collection(_))
-    {
+    if by_id && options.apply.is_none() && matches!(path.target(), Target::Collection(_)) {
         return Ok(());
     }
     let why = "it goes on in a collection that is in the order of ids";

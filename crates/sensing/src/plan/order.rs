@@ -49,7 +49,8 @@ impl Compiler<'_> {
                 items.push((column.clone(), last));
             }
         }
-        let certain = |column: &String| own.contains(column) || ordering.natural.as_ref() == Some(column);
+        let certain =
+            |column: &String| own.contains(column) || ordering.natural.as_ref() == Some(column);
         Ok(items.iter().map(|(column, way)| item(column, *way, certain(column))).collect())
     }
 }

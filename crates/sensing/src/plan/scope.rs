@@ -1,8 +1,8 @@
 //! Names of a request as columns: rows that are at hand, joins to one, and what a path stands for.
 //!
 //! The row of the collection is `t`. A navigation to one is a LEFT JOIN, so that a path to what is
-//! not there is null; a navigation to many is a row of an EXISTS, bound by [`filter`](super::filter)
-//! before a path through it is looked at.
+//! not there is null; a navigation to many is a row of an EXISTS, bound by
+//! [`filter`](super::filter) before a path through it is looked at.
 
 use crate::odata::{Expr, Path, Span, Step};
 use crate::schema::{Entity, EntityKind, Navigation, Property, Schema};
@@ -69,13 +69,8 @@ impl<'a> Compiler<'a> {
         let mut root = Scope::default();
         root.from.push(format!("{} AS {ROOT}", dataset::table(kind)));
         root.filter.extend(dataset::is_of_kind(kind, ROOT));
-        let row = Row {
-            path: Vec::new(),
-            alias: ROOT.to_owned(),
-            entity,
-            scope: 0,
-            optional: false,
-        };
+        let row =
+            Row { path: Vec::new(), alias: ROOT.to_owned(), entity, scope: 0, optional: false };
         Self {
             schema,
             context,
@@ -154,11 +149,7 @@ impl<'a> Compiler<'a> {
 
     /// The id at the end of a path where the row before it holds it: no join is needed. Only where
     /// all rows of the dataset are of the type.
-    fn linked_id(
-        &mut self,
-        path: &[&'static Navigation],
-        span: Span,
-    ) -> Result<Option<Scalar>> {
+    fn linked_id(&mut self, path: &[&'static Navigation], span: Span) -> Result<Option<Scalar>> {
         let Some((last, before)) = path.split_last() else { return Ok(None) };
         if self.row_at(path).is_some() || dataset::is_of_kind(last.target, "").is_some() {
             return Ok(None);
@@ -277,14 +268,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// A condition on rows outside stands in WHERE: that is what is understood everywhere.
-    fn join_many(
-        &mut self,
-        scope: usize,
-        table: &str,
-        alias: &str,
-        on: Vec<String>,
-        inside: bool,
-    ) {
+    fn join_many(&mut self, scope: usize, table: &str, alias: &str, on: Vec<String>, inside: bool) {
         let scope = &mut self.scopes[scope];
         if inside && !scope.from.is_empty() {
             scope.from.push(format!("JOIN {table} AS {alias} ON {}", on.join(" AND ")));
@@ -350,9 +334,7 @@ impl<'a> Compiler<'a> {
             Columns::Place { json, geometry } => {
                 Term::Geometry { geometry: nullable(geometry), given: Some(column(json)) }
             }
-            Columns::Geometry(name) => {
-                Term::Geometry { geometry: nullable(name), given: None }
-            }
+            Columns::Geometry(name) => Term::Geometry { geometry: nullable(name), given: None },
         })
     }
 

@@ -13,6 +13,8 @@ use super::{SQL_BYTES_MAX, SQL_DEPTH_MAX, SQL_RELATIONS_MAX};
 /// Operands of one chain of ANDs or ORs; more of them are put in parentheses by so many. The
 /// catalogue bounds what stands on one level.
 const CHAIN_OPERANDS_MAX: usize = 20;
+/// Steps of a parser from a parenthesis to the WHERE of the subquery in it.
+const SUBQUERY_DEPTH: usize = 4;
 
 /// A statement to be asked through a session.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,15 +80,7 @@ fn check_bounds(sql: &str, part: &'static str, span: Span) -> Result<()> {
         let what = format!("a question of {} bytes", sql.len());
         return too_large(what, format!("at most {SQL_BYTES_MAX} are asked at once"));
     }
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for byte in sql.bytes() {
-        match byte {
-            b'(' => depth += 1,
-            b')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
+    let deepest = parser_depth(sql);
     if deepest > SQL_DEPTH_MAX {
         let what = format!("an expression that nests {deepest} deep");
         return too_large(what, format!("questions nest at most {SQL_DEPTH_MAX} deep"));
@@ -97,6 +91,27 @@ fn check_bounds(sql: &str, part: &'static str, span: Span) -> Result<()> {
         return too_large(what, format!("one question reads at most {SQL_RELATIONS_MAX}"));
     }
     Ok(())
+}
+
+/// How far down a parser of SQL goes: one step for a parenthesis, another for the operator in front
+/// of it, and more for a subquery.
+fn parser_depth(sql: &str) -> usize {
+    let (mut open, mut depth, mut deepest) = (Vec::new(), 0, 0);
+    for (at, byte) in sql.bytes().enumerate() {
+        if byte == b'(' {
+            let before = sql[..at].trim_end();
+            let operator = before.ends_with(|c: char| !c.is_alphanumeric() && !"(,_".contains(c))
+                || ["AND", "OR", "NOT"].iter().any(|word| before.ends_with(word));
+            let subquery = sql[at + 1..].starts_with("SELECT");
+            let steps = 1 + usize::from(operator) + if subquery { SUBQUERY_DEPTH } else { 0 };
+            open.push(steps);
+            depth += steps;
+            deepest = deepest.max(depth);
+        } else if byte == b')' {
+            depth -= open.pop().unwrap_or(0);
+        }
+    }
+    deepest
 }
 
 pub(super) const TRUE: &str = "TRUE";

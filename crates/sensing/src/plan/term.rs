@@ -130,7 +130,10 @@ pub(super) enum Term {
     Id(Id),
     Time(Period),
     /// A day, as the instant it begins at, UTC.
-    Date { scalar: Scalar, literal: Option<NaiveDate> },
+    Date {
+        scalar: Scalar,
+        literal: Option<NaiveDate>,
+    },
     /// µs since midnight.
     TimeOfDay(Scalar),
     Duration(Length),
@@ -144,7 +147,10 @@ pub(super) enum Term {
     /// Of any type.
     Any(Json),
     /// The result of an Observation: a number in one column, anything else in the other.
-    Result { number: String, json: String },
+    Result {
+        number: String,
+        json: String,
+    },
 }
 
 pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -255,8 +261,7 @@ impl Term {
             Term::Geometry { geometry, .. } => geometry.clone(),
             _ => {
                 let json = self.as_json()?;
-                let value =
-                    if json.is_whole() { json.column } else { json.face("json_value").sql };
+                let value = if json.is_whole() { json.column } else { json.face("json_value").sql };
                 Scalar::nullable(format!("st_geomfromgeojson({value})"))
             }
         })

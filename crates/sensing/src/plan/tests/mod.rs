@@ -23,8 +23,7 @@ fn planned<T>(
     then: impl FnOnce(&Request<'_>, Result<Plan<'_>>) -> T,
 ) -> std::result::Result<T, String> {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    let path =
-        ResourcePath::parse(&SENSORTHINGS_1_1, path).map_err(|fault| fault.to_string())?;
+    let path = ResourcePath::parse(&SENSORTHINGS_1_1, path).map_err(|fault| fault.to_string())?;
     let options = QueryOptions::parse(&SENSORTHINGS_1_1, path.target(), query)
         .map_err(|fault| fault.to_string())?;
     let extras = Extras::parse(query).map_err(|fault| fault.to_string())?;

@@ -1,7 +1,9 @@
 //! What plans hold whatever their SQL looks like.
 
+use proptest::prelude::*;
+
 use super::{context, planned};
-use crate::odata::{EntityId, QueryOptions, ResourcePath};
+use crate::odata::{EntityId, Function, QueryOptions, ResourcePath};
 use crate::plan::functions::{CALLED_FUNCTIONS, ENGINE_FUNCTIONS};
 use crate::plan::{
     KEYS_MAX, PlanErrorKind, Request, SQL_DEPTH_MAX, Statement, Value, next_link,
@@ -112,6 +114,7 @@ fn what_is_too_much_is_refused_with_its_place() {
     let nested = "(".repeat(60) + "1" + &" add 1)".repeat(60);
     let (kind, text) = refused(&format!("Things?$filter={nested} eq 1"));
     assert_eq!(kind, PlanErrorKind::TooLarge, "{text}");
+    assert!(text.starts_with("$filter, byte 1"), "{text}");
     assert!(text.contains(&SQL_DEPTH_MAX.to_string()), "{text}");
 
     let paths: Vec<String> =
@@ -130,10 +133,7 @@ fn too_many_parents_are_refused() {
     planned("Things?$expand=Datastreams", |_, plan| {
         let plan = plan.unwrap();
         let keys: Vec<i64> = (0..=i64::try_from(KEYS_MAX).unwrap()).collect();
-        assert_eq!(
-            plan.children[0].statement(&keys).unwrap_err().kind,
-            PlanErrorKind::TooLarge
-        );
+        assert_eq!(plan.children[0].statement(&keys).unwrap_err().kind, PlanErrorKind::TooLarge);
         assert!(plan.children[0].statement(&keys[1..]).unwrap().is_some());
         assert_eq!(plan.children[0].statement(&[]).unwrap(), None);
     })
@@ -154,12 +154,13 @@ fn extras_are_checked() {
 fn only_known_functions_are_called() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan/tests/golden");
     let words = ["in", "and", "or", "not", "exists", "as", "cast", "try_cast", "over", "from"];
-    let words = [words.as_slice(), &["join", "timestamp", "count", "between", "on", "then"]].concat();
+    let words =
+        [words.as_slice(), &["join", "timestamp", "count", "between", "on", "then"]].concat();
     for file in std::fs::read_dir(folder).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-        let statements = text.lines().filter(|line| {
-            line.starts_with("    ") && !line.trim_start().starts_with(['$', 'c'])
-        });
+        let statements = text
+            .lines()
+            .filter(|line| line.starts_with("    ") && !line.trim_start().starts_with(['$', 'c']));
         for line in statements {
             for (at, _) in line.match_indices('(') {
                 let start = line[..at]
@@ -208,4 +209,65 @@ fn a_plan_is_a_value_of_its_request() {
     let plan = plan(&request, &context).unwrap();
     assert!(plan.children[0].is_newest());
     assert!(plan.by_id);
+}
+
+/// Filters put together at random of what the language has.
+fn filters() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        Just("result"),
+        Just("phenomenonTime"),
+        Just("resultTime"),
+        Just("validTime"),
+        Just("id"),
+        Just("parameters/a"),
+        Just("Datastream/name"),
+        Just("Datastream/Thing/id"),
+        Just("Datastream/Thing/Datastreams/name"),
+        Just("Datastream/Thing/Datastreams/Observations/result"),
+        Just("Datastream/Thing/Locations/location"),
+        Just("FeatureOfInterest/feature"),
+        Just("null"),
+        Just("true"),
+        Just("5"),
+        Just("'x'"),
+        Just("2020-01-01T00:00:00Z"),
+        Just("2020-01-01T00:00:00Z/P1M"),
+        Just("2020-01-01"),
+        Just("08:00:00"),
+        Just("duration'P1M'"),
+        Just("duration'PT1H'"),
+        Just("geography'POINT(1 2)'"),
+        Just("now()"),
+    ]
+    .prop_map(str::to_owned);
+    value.prop_recursive(6, 60, 3, |inner| {
+        let joined = ["and", "or", "eq", "ne", "lt", "ge", "add", "sub", "mul", "div", "mod"];
+        let called = Function::ALL.iter().map(|function| function.name()).collect::<Vec<_>>();
+        prop_oneof![
+            (inner.clone(), prop::sample::select(joined.to_vec()), inner.clone())
+                .prop_map(|(left, word, right)| format!("({left} {word} {right})")),
+            inner.clone().prop_map(|operand| format!("not ({operand})")),
+            inner.clone().prop_map(|operand| format!("-({operand})")),
+            (prop::sample::select(called), prop::collection::vec(inner, 0..3))
+                .prop_map(|(name, arguments)| format!("{name}({})", arguments.join(","))),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    /// Whatever is read is planned or refused, and what is planned has all its parameters.
+    #[test]
+    fn what_is_read_is_planned_or_refused(filter in filters()) {
+        let url = format!("Observations?$filter={filter}&$count=true");
+        let _ = planned(&url, |_, plan| {
+            let Ok(plan) = plan else { return };
+            for statement in [plan.page.unwrap(), plan.count.unwrap()] {
+                let last = statement.parameters.len();
+                assert!(!statement.sql.contains(&format!("${}", last + 1)), "{}", statement.sql);
+                assert!(last == 0 || statement.sql.contains(&format!("${last}")));
+            }
+        });
+    }
 }
