@@ -1,13 +1,15 @@
 //! Sensing: every terminal of a city, by the open standard OGC SensorThings API 1.1 (OGC 18-088).
 //!
 //! ```text
-//!  URL path, query options ──► odata ──► typed tree ──► (to come) plan, storage, faces
-//!                                │
-//!                                └── schema: entity types, properties, navigation
+//!  URL path, query options ──► odata ──► typed tree ──► plan ──► SQL ──► (to come) storage, faces
+//!                                │                                             │
+//!                                └── schema: entity types, properties          │
+//!  body ──► entity: read, change ──► rows of the tables ◄──────────────────────┘
+//!  answer ◄── entity: write ◄── rows
 //! ```
 //!
-//! So far the crate holds the model's [`schema`] and the query language, [`odata`]. Both are pure:
-//! they read text and know neither where entities are kept nor who asks.
+//! All of it so far is pure: text in, text out. It knows neither where entities are kept nor who
+//! asks; `docs/decisions/0012` says where they are to be kept.
 
 pub mod entity;
 pub mod odata;
