@@ -16,7 +16,7 @@ use super::error::{PlanError, PlanErrorKind, Result};
 use super::order::Ordering;
 use super::scope::{Compiler, ROOT};
 use super::sql::{Select, Statement};
-use super::{CHILD_ROWS_MAX, Column, Context, KEYS_MAX, Role, rows_of};
+use super::{CHILD_ROWS_MAX, Column, Context, Flagged, KEYS_MAX, Role, rows_of};
 
 const EXPAND: &str = "$expand";
 /// The column that says whose child a row is.
@@ -39,6 +39,7 @@ pub struct Child<'a> {
     pub top: u64,
     pub children: Vec<Child<'a>>,
     link: Link,
+    flagged: Flagged,
     context: &'a Context,
 }
 
@@ -47,6 +48,7 @@ impl<'a> Child<'a> {
         context: &'a Context,
         parent: EntityKind,
         expand: &'a Expand,
+        flagged: Flagged,
     ) -> Result<Self> {
         let (navigation, span) = (expand.navigation.value, expand.navigation.span);
         let link = dataset::link(parent, navigation, EXPAND, span)?;
@@ -58,7 +60,8 @@ impl<'a> Child<'a> {
             Link::Holds { column } => column,
             _ => "id",
         };
-        let children = options.expand.iter().map(|expand| Child::new(context, entity.kind, expand));
+        let children =
+            options.expand.iter().map(|expand| Child::new(context, entity.kind, expand, flagged));
         let child = Self {
             navigation,
             entity,
@@ -68,6 +71,7 @@ impl<'a> Child<'a> {
             top: if navigation.is_many() { rows_of(options.top) } else { 1 },
             children: children.collect::<Result<_>>()?,
             link,
+            flagged,
             context,
         };
         // What is wrong with it is said before anything is read.
@@ -169,6 +173,7 @@ impl<'a> Child<'a> {
         };
         let QueryOptions { filter, orderby, skip, top, .. } = self.options;
         self.entity.kind == EntityKind::Observation
+            && self.flagged == Flagged::Include
             && self.keyed_by == "id"
             && matches!(self.link, Link::HeldBy { column: "datastream" })
             && filter.is_none()
@@ -234,6 +239,7 @@ impl<'a> Child<'a> {
             }
         };
         compiler.root().filter.insert(0, format!("{parent} {}", among(keys)));
+        compiler.root().filter.extend(collection::of_quality(kind, self.flagged));
         if let Some(filter) = &self.options.filter {
             let condition = compiler.filter(filter)?;
             compiler.root().filter.push(condition);

@@ -66,7 +66,7 @@ pub const ENGINE_FUNCTIONS: [EngineFunction; 9] = [
         arguments: &[Text, Text],
         answer: Text,
         about: "json_value(json, pointer): the value as JSON, members in the order of their \
-                names and without spaces, so that equal values are equal texts",
+                names, numbers in their shortest form, no spaces: equal values are equal texts",
     },
     EngineFunction {
         name: "st_asgeojson",

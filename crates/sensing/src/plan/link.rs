@@ -1,7 +1,7 @@
 //! Options of ours beside the standard's, and links to the next page.
 //!
 //! - `flagged=include`, `exclude` or `only`: whether Observations that a rule found implausible are
-//!   among what is answered. Collections have them by default, `$apply` leaves them out.
+//!   among what is answered, also of expansions. Collections have them, `$apply` leaves them out.
 //! - `after=ID`: the page begins behind this entity, in the order of ids; `$count` counts all.
 //!
 //! A next link moves `$skip` on. Deep in a collection that is in the order of ids it says `after`

@@ -26,6 +26,8 @@
 //!   time and ordinal; the ObservedProperties of a MultiDatastream in the order of its results.
 //! - A date stands for its day in UTC where it meets an instant or an interval; a time of day meets
 //!   neither.
+//! - What rules found implausible is left out of `$apply` and of nothing else; `flagged` says
+//!   otherwise ([`Flagged`]). Filters of other entities look at all Observations.
 //! - A text in JSON is a time where it meets one and is written as RFC 3339 says.
 
 mod apply;
@@ -213,8 +215,9 @@ pub fn plan<'a>(request: &Request<'a>, context: &'a Context) -> Result<Plan<'a>>
     if collection && options.count.is_some_and(|count| count.value) {
         plan.count = Some(collection::count(request, context)?);
     }
-    let children = options.expand.iter().map(|expand| Child::new(context, entity.kind, expand));
-    plan.children = children.collect::<Result<_>>()?;
+    let flagged = request.extras.flagged.unwrap_or(Flagged::Include);
+    let child = |expand| Child::new(context, entity.kind, expand, flagged);
+    plan.children = options.expand.iter().map(child).collect::<Result<_>>()?;
     check_statements(&plan, options)?;
     Ok(plan)
 }
@@ -248,7 +251,7 @@ fn check_after(request: &Request<'_>) -> Result<()> {
 }
 
 fn check_statements(plan: &Plan<'_>, options: &QueryOptions) -> Result<()> {
-    let own = 3;
+    let own = [&plan.parents, &plan.page, &plan.count].into_iter().flatten().count();
     let statements = own + plan.children.iter().map(Child::statements).sum::<usize>();
     if statements <= STATEMENTS_MAX {
         return Ok(());

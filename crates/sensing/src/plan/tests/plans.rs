@@ -9,7 +9,7 @@ use crate::plan::{
     KEYS_MAX, PlanErrorKind, Request, SQL_DEPTH_MAX, Statement, Value, next_link,
     next_link_of_child, plan,
 };
-use crate::schema::SENSORTHINGS_1_1;
+use crate::schema::{EntityKind, SENSORTHINGS_1_1};
 
 /// The plan's own refusal.
 fn refused(url: &str) -> (PlanErrorKind, String) {
@@ -80,7 +80,7 @@ fn next_links_keep_the_path_and_all_options() {
     );
     let options = QueryOptions::parse(
         &SENSORTHINGS_1_1,
-        crate::odata::Target::Collection(crate::schema::EntityKind::Observation),
+        crate::odata::Target::Collection(EntityKind::Observation),
         "$top=5&$orderby=phenomenonTime desc",
     )
     .unwrap();
@@ -122,10 +122,25 @@ fn what_is_too_much_is_refused_with_its_place() {
     let (kind, text) = refused(&format!("Things?$filter={}", paths.join(" or ")));
     assert_eq!(kind, PlanErrorKind::TooLarge, "{text}");
 
-    let deep = "HistoricalLocations($count=true;$expand=Locations($count=true;$expand=Things(\
-                $count=true;$expand=Datastreams($count=true),MultiDatastreams($count=true)))),";
-    let wide = format!("Things?$expand={deep}Datastreams");
-    planned(&wide, |_, plan| assert!(plan.is_ok())).unwrap();
+    let few = format!("Things?$expand={}", counted_expansions(EntityKind::Thing, 3));
+    planned(&few, |_, plan| assert!(plan.is_ok())).unwrap();
+    let many = format!("Things?$expand={}", counted_expansions(EntityKind::Thing, 5));
+    let (kind, text) = refused(&many);
+    assert_eq!(kind, PlanErrorKind::TooLarge, "{text}");
+    assert!(text.contains("questions"), "{text}");
+}
+
+/// Two navigations of each entity, so deep, each with its count.
+fn counted_expansions(kind: EntityKind, depth: usize) -> String {
+    let navigations = SENSORTHINGS_1_1.entity(kind).navigations.iter().take(2);
+    let expansions = navigations.map(|navigation| match depth {
+        1 => format!("{}($count=true)", navigation.name),
+        _ => {
+            let inner = counted_expansions(navigation.target, depth - 1);
+            format!("{}($count=true;$expand={inner})", navigation.name)
+        }
+    });
+    expansions.collect::<Vec<_>>().join(",")
 }
 
 #[test]
