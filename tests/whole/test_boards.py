@@ -31,6 +31,10 @@ def test_every_tile_of_every_home_answers(peopled, role):
             assert "error" not in tile, what
             assert tile["title"]["zh"] and tile["title"]["en"] and tile["note"]["zh"], what
             assert tile["sources"] and all(source["title"]["zh"] for source in tile["sources"]), what
+            for source in tile["sources"]:
+                states = {source["freshness"]["state"]}
+                empty = source["dataset"] == "system.quarantine"
+                assert states <= {"fresh", "late", "unlimited"} | ({"never"} if empty else set()), what
             names = [column["name"] for column in tile["columns"]]
             assert all(sorted(row) == sorted(names) for row in tile["rows"]), what
             for column in tile["columns"]:

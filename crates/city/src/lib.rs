@@ -51,3 +51,5 @@ pub use open::{City, OPERATOR, OpenOptions};
 pub use quarantine::{QUARANTINE, Rejected};
 pub use repair::{Cell, LISTED_ROWS_MAX};
 pub use scratch::Scratch;
+/// The engine for sensors: so far what is pure of it, without tables or a face.
+pub use sensing;

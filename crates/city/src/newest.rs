@@ -2,15 +2,16 @@
 
 use catalog::Source as _;
 use catalog::statistics::newest;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::expr_fn::max;
 use datafusion::logical_expr::lit;
 use datafusion::prelude::{DataFrame, SessionContext, ident};
 use datafusion::scalar::ScalarValue;
-use pack::{Contract, DatasetKind};
-use registry::Registers;
+use pack::Contract;
+use registry::{Registers, Registry};
 
+use crate::platform;
 use crate::source::Stores;
 
 /// What was found is kept for so many times as long as finding it took, whatever comes in.
@@ -44,8 +45,12 @@ impl Stores {
             if Registers::keeps(contract) {
                 return self.registers.changed_at(contract).await.map_err(external);
             }
-            if contract.kind == DatasetKind::Register {
-                return Ok(None);
+            if Registry::keeps(&contract.id) {
+                let changed = self.registry.changed_at(&contract.id).await.map_err(external)?;
+                return Ok(changed.or_else(|| published(contract)));
+            }
+            if platform::makes(contract) {
+                return Ok(Some(Utc::now()));
             }
             let stats = self.lake.stats(&contract.id);
             let stats = stats.map_err(|error| DataFusionError::External(Box::new(error)))?;
@@ -68,4 +73,10 @@ impl Stores {
         // Where all of it is ahead, it is a forecast.
         Ok(known.or(latest))
     }
+}
+
+/// The midnight that began the day on which a dataset was published.
+fn published(contract: &Contract) -> Option<DateTime<Utc>> {
+    let day: NaiveDate = contract.published.parse().ok()?;
+    Some(day.and_time(NaiveTime::MIN).and_utc())
 }

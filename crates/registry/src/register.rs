@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::TimestampMicrosecondArray;
 use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, TimeUnit};
-use catalog::records::micros;
+use catalog::records::{micros, time};
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
@@ -36,6 +36,26 @@ impl Registry {
     /// Whether a dataset is one of the two that are kept here.
     pub fn keeps(dataset: &str) -> bool {
         [AREAS, ORGANISATIONS].contains(&dataset)
+    }
+
+    /// When a row of a register last changed; none where all of it is as it was from the
+    /// beginning.
+    pub async fn changed_at(&self, dataset: &str) -> Result<Option<DateTime<Utc>>, RegistryError> {
+        let read = self.records.read();
+        let newest: Option<Option<i64>> = match dataset {
+            AREAS => {
+                let newest = area::Column::RecordedFromUs.max();
+                let rows = area::Entity::find().select_only().column_as(newest, "newest");
+                rows.into_tuple().one(read).await?
+            }
+            ORGANISATIONS => {
+                let newest = organisation::Column::RecordedFromUs.max();
+                let rows = organisation::Entity::find().select_only().column_as(newest, "newest");
+                rows.into_tuple().one(read).await?
+            }
+            _ => None,
+        };
+        Ok(newest.flatten().filter(|us| *us > 0).map(time))
     }
 
     /// A register as it stands, or as it stood at `as_of`, in the contract's schema.

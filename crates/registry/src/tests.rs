@@ -115,7 +115,11 @@ async fn a_reform_is_seen_from_its_moment_on_and_not_before() {
         let registry = filled(&bed).await;
         let before = rows(&registry, register::ORGANISATIONS, None).await;
         let version = registry.version();
+        assert_eq!(registry.changed_at(register::ORGANISATIONS).await.unwrap(), None);
         let summary = registry.synchronise(&reformed(), hour(10)).await.unwrap();
+        let changed = registry.changed_at(register::ORGANISATIONS).await.unwrap();
+        assert_eq!(changed, Some(hour(10)), "{}", bed.name);
+        assert_eq!(registry.changed_at(register::AREAS).await.unwrap(), None, "{}", bed.name);
         assert_eq!(summary, Summary { opened: 1, changed: 1, closed: 1 }, "{}", bed.name);
         assert!(registry.version() > version, "{}", bed.name);
 
