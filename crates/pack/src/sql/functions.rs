@@ -22,7 +22,7 @@ use datafusion::logical_expr::{
     Volatility, WindowUDF,
 };
 
-use super::{Scope, points};
+use super::{Scope, points, relate};
 use crate::codes;
 
 const SCALAR: [&str; 5] = [
@@ -74,6 +74,7 @@ static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
     let own = points::functions();
     let shadowed = |name: &str| own.iter().any(|function| function.name() == name);
     let spatial_scalar = distinct(spatial.scalar_functions().values(), |f| f.name());
+    let spatial_scalar = relate::right_both_ways(spatial_scalar);
     scalar.extend(spatial_scalar.into_iter().filter(|function| !shadowed(function.name())));
     scalar.extend(own);
     scalar.extend(CODE_FUNCTIONS.map(|function| Arc::new(ScalarUDF::from(function.build()))));

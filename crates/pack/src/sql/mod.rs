@@ -13,6 +13,7 @@ mod functions;
 mod plan;
 mod points;
 mod query;
+mod relate;
 mod types;
 
 pub use chains::overlong_chain;

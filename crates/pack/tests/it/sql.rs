@@ -93,6 +93,32 @@ fn what_is_out_stays_out() {
     assert!(state.table_functions().is_empty());
 }
 
+/// A constant on the left of a column, on its right, and a null on either side.
+#[tokio::test]
+async fn a_constant_geometry_stands_on_either_side_of_a_column() {
+    let square = "st_asbinary(st_geomfromtext('POLYGON((0 0, 4 0, 4 4, 0 4, 0 0))'))";
+    let points = "(SELECT st_asbinary(st_point(x, 1)) AS g \
+                  FROM (VALUES (1.0), (3.0), (9.0), (NULL)) AS t(x))";
+    for (asked, expected) in [
+        (format!("st_contains({square}, g)"), 2.0),
+        (format!("st_within(g, {square})"), 2.0),
+        (format!("st_covers({square}, g)"), 2.0),
+        (format!("st_coveredby(g, {square})"), 2.0),
+        (format!("st_intersects({square}, g)"), 2.0),
+        (format!("st_intersects(g, {square})"), 2.0),
+        (format!("st_disjoint({square}, g)"), 1.0),
+        (format!("st_within({square}, g)"), 0.0),
+        (format!("st_contains(g, {square})"), 0.0),
+        (format!("st_coveredby({square}, g)"), 0.0),
+        (format!("st_covers(g, {square})"), 0.0),
+        ("st_contains(st_asbinary(st_geomfromtext(NULL)), g)".to_owned(), 0.0),
+        ("st_within(g, st_asbinary(st_geomfromtext(NULL)))".to_owned(), 0.0),
+    ] {
+        let sql = format!("SELECT CAST(count(*) AS DOUBLE) FROM {points} WHERE {asked}");
+        assert_eq!(number(&sql).await, Some(expected), "{asked}");
+    }
+}
+
 /// geodatafusion's functions over the two forms in which geometries meet: stored well-known
 /// binary, and values made in the query.
 #[tokio::test]
