@@ -115,11 +115,13 @@ async fn a_reform_is_seen_from_its_moment_on_and_not_before() {
         let registry = filled(&bed).await;
         let before = rows(&registry, register::ORGANISATIONS, None).await;
         let version = registry.version();
-        assert_eq!(registry.changed_at(register::ORGANISATIONS).await.unwrap(), None);
+        let taken_in = registry.changed_at(register::ORGANISATIONS).await.unwrap();
+        assert_eq!(taken_in, Some(hour(0)), "{}", bed.name);
         let summary = registry.synchronise(&reformed(), hour(10)).await.unwrap();
         let changed = registry.changed_at(register::ORGANISATIONS).await.unwrap();
         assert_eq!(changed, Some(hour(10)), "{}", bed.name);
-        assert_eq!(registry.changed_at(register::AREAS).await.unwrap(), None, "{}", bed.name);
+        let areas = registry.changed_at(register::AREAS).await.unwrap();
+        assert_eq!(areas, Some(hour(0)), "{}: no area was reformed", bed.name);
         assert_eq!(summary, Summary { opened: 1, changed: 1, closed: 1 }, "{}", bed.name);
         assert!(registry.version() > version, "{}", bed.name);
 
