@@ -161,24 +161,32 @@ impl Answers {
         let mut desk = self.lock();
         let places = desk.places.entry(sql.to_owned()).or_default();
         let found = places.iter().find(|place| same(&place.sights, sights, Sight::same_rules));
-        let place = match found {
-            Some(place) => place.clone(),
-            None => {
-                let (kept, turn) = (Mutex::default(), AsyncMutex::default());
-                let sights = sights.clone();
-                let place = Arc::new(Place { sights, kept, turn, used: AtomicU64::new(now) });
-                places.push(place.clone());
-                place
-            }
-        };
-        place.used.store(now, Ordering::Relaxed);
+        if let Some(place) = found {
+            place.used.store(now, Ordering::Relaxed);
+            return place.clone();
+        }
+        let (kept, turn) = (Mutex::default(), AsyncMutex::default());
+        let sights = sights.clone();
+        let place = Arc::new(Place { sights, kept, turn, used: AtomicU64::new(now) });
+        places.push(place.clone());
+        desk.trim(ANSWERS_MAX, ANSWERS_BYTES_MAX);
         place
     }
 
+    /// Keeps an answer. One that is given anew is about as large as the one before: only a first
+    /// one makes others go.
+    fn keep(&self, place: &Place, kept: Kept) {
+        let first = place.lock().replace(kept).is_none();
+        if first {
+            self.lock().trim(ANSWERS_MAX, ANSWERS_BYTES_MAX);
+        }
+    }
+}
+
+impl Desk {
     /// Lets go of what was unused for longest until the rest fits.
-    fn trim(&self, answers_max: usize, bytes_max: usize) {
-        let mut desk = self.lock();
-        let mut all: Vec<(u64, usize)> = (desk.places.values().flatten())
+    fn trim(&mut self, answers_max: usize, bytes_max: usize) {
+        let mut all: Vec<(u64, usize)> = (self.places.values().flatten())
             .map(|place| (place.used.load(Ordering::Relaxed), place.bytes()))
             .collect();
         all.sort_unstable_by_key(|(used, _)| std::cmp::Reverse(*used));
@@ -189,11 +197,11 @@ impl Answers {
         };
         let fit = all.iter().take(answers_max).take_while(fits).count();
         let Some((oldest, _)) = fit.checked_sub(1).map(|last| all[last]) else {
-            desk.places.clear();
+            self.places.clear();
             return;
         };
         if fit < all.len() {
-            desk.places.retain(|_, places| {
+            self.places.retain(|_, places| {
                 places.retain(|place| place.used.load(Ordering::Relaxed) >= oldest);
                 !places.is_empty()
             });
@@ -239,8 +247,7 @@ impl City {
         // Rows may have been read under the rules of a moment between: then they are the asker's.
         if turn.is_ok() && after.is_some_and(|after| epochs_stand(&sights, &after)) {
             let (answered, took) = (answered.clone(), since.elapsed());
-            *place.lock() = Some(Kept { answered, sights, since, took });
-            self.answers.trim(ANSWERS_MAX, ANSWERS_BYTES_MAX);
+            self.answers.keep(&place, Kept { answered, sights, since, took });
         }
         Ok((answered, false))
     }

@@ -145,8 +145,7 @@ impl City {
         let Some(contract) = self.pack().datasets.get(dataset) else { return Ok(None) };
         // A number is not withheld because nobody knows how old it is.
         let newest = self.stores().newest_known(contract).await;
-        let sight = self.catalog().sight(session, contract).await?;
-        let whole = sight.is_some_and(|sight| sight.whole());
+        let whole = self.catalog().sees_whole(session, contract).await?;
         Ok(Some(SourceOf {
             dataset: dataset.to_owned(),
             title: contract.title.clone(),

@@ -2,7 +2,7 @@
 
 use catalog::Source as _;
 use catalog::statistics::newest;
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::expr_fn::max;
 use datafusion::logical_expr::lit;
@@ -46,8 +46,7 @@ impl Stores {
                 return self.registers.changed_at(contract).await.map_err(external);
             }
             if Registry::keeps(&contract.id) {
-                let changed = self.registry.changed_at(&contract.id).await.map_err(external)?;
-                return Ok(changed.or_else(|| published(contract)));
+                return self.registry.changed_at(&contract.id).await.map_err(external);
             }
             if platform::makes(contract) {
                 return Ok(Some(Utc::now()));
@@ -73,10 +72,4 @@ impl Stores {
         // Where all of it is ahead, it is a forecast.
         Ok(known.or(latest))
     }
-}
-
-/// The midnight that began the day on which a dataset was published.
-fn published(contract: &Contract) -> Option<DateTime<Utc>> {
-    let day: NaiveDate = contract.published.parse().ok()?;
-    Some(day.and_time(NaiveTime::MIN).and_utc())
 }

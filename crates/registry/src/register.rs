@@ -38,8 +38,7 @@ impl Registry {
         [AREAS, ORGANISATIONS].contains(&dataset)
     }
 
-    /// When a row of a register last changed; none where all of it is as it was from the
-    /// beginning.
+    /// When a row of a register last changed; none where there never was one.
     pub async fn changed_at(&self, dataset: &str) -> Result<Option<DateTime<Utc>>, RegistryError> {
         let read = self.records.read();
         let newest: Option<Option<i64>> = match dataset {
@@ -55,7 +54,7 @@ impl Registry {
             }
             _ => None,
         };
-        Ok(newest.flatten().filter(|us| *us > 0).map(time))
+        Ok(newest.flatten().map(time))
     }
 
     /// A register as it stands, or as it stood at `as_of`, in the contract's schema.

@@ -48,11 +48,6 @@ impl Sight {
             && self.filter == other.filter
     }
 
-    /// Whether every row is seen, one by one.
-    pub fn whole(&self) -> bool {
-        self.filter.is_none() && self.min_cell.is_none()
-    }
-
     pub fn shows(&self, field: &str) -> bool {
         self.fields.iter().any(|(name, _)| name == field)
     }
@@ -76,6 +71,16 @@ fn asks_the_clock(filter: &Expr) -> bool {
 }
 
 impl Catalog {
+    /// Whether the session sees every row of a dataset, one by one.
+    pub async fn sees_whole(
+        &self,
+        session: &Session,
+        contract: &Contract,
+    ) -> Result<bool, SqlError> {
+        let access = self.access(&session.principal, contract).await?;
+        Ok(access.is_some_and(|access| access.row_filter.is_none() && access.min_cell.is_none()))
+    }
+
     /// What the session sees of a dataset; `None` where it does not exist for the principal.
     pub async fn sight(
         &self,
