@@ -25,7 +25,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use chrono::DateTime;
 use datafusion::common::cast::as_string_array;
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::{Result, exec_err, plan_err, resources_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
@@ -169,7 +169,7 @@ pub(super) fn texts(
 /// Refuses to make more than an array has room for.
 pub(super) fn bounded(function: &str, made_bytes: usize) -> Result<()> {
     if made_bytes > MADE_BYTES_MAX {
-        return exec_err!("{function} would make more than {MADE_BYTES_MAX} bytes of a few rows");
+        return resources_err!("{function} would make more than {MADE_BYTES_MAX} bytes of a batch");
     }
     Ok(())
 }
