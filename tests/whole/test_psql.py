@@ -22,6 +22,19 @@ def test_a_question_and_its_answer(city):
     assert rows.strip() == "77914"
 
 
+def test_json_and_geojson(city):
+    place = '{"type":"Point","coordinates":[104.06,30.67]}'
+    doc = f'{{"name":"蜀\\u9526","size":[12.50],"where":{place}}}'
+    question = (
+        "SELECT json_text(doc, '/name'), json_number(doc, '/size/0'),"
+        " st_asgeojson(st_geomfromgeojson(json_value(doc, '/where')))"
+        f" FROM (VALUES ('{doc}')) AS t(doc)"
+    )
+    assert city.psql("lin", "-At", "-c", question).strip() == f"蜀锦|12.5|{place}"
+    refusal = city.psql("lin", "-c", "SELECT json_text('{}', 'name')", code=1)
+    assert "JSON Pointer" in refusal
+
+
 def test_prepared_statements(city):
     script = (
         "PREPARE q (text) AS SELECT count(*) FROM air.pm25 WHERE site = $1;"

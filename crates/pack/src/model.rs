@@ -3,7 +3,7 @@
 //! Every definition carries its [`Place`], so that whoever finds fault with it later (a row that
 //! does not fit, a rule that does not plan) can still point at the line that is to blame.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -296,18 +296,20 @@ impl Contract {
         let fields = self.fields.iter().map(|field| {
             let arrow = ArrowField::new(&field.name, field.ty.arrow(), !field.required);
             match field.ty {
-                FieldType::Geometry => arrow.with_metadata(
-                    [
-                        ("ARROW:extension:name".to_owned(), "geoarrow.wkb".to_owned()),
-                        ("ARROW:extension:metadata".to_owned(), WGS84_METADATA.to_owned()),
-                    ]
-                    .into(),
-                ),
+                FieldType::Geometry => arrow.with_metadata(geometry_metadata()),
                 _ => arrow,
             }
         });
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
+}
+
+/// What a column of geometries is marked with: that it is WKB, and in WGS-84.
+pub(crate) fn geometry_metadata() -> HashMap<String, String> {
+    HashMap::from([
+        ("ARROW:extension:name".to_owned(), "geoarrow.wkb".to_owned()),
+        ("ARROW:extension:metadata".to_owned(), WGS84_METADATA.to_owned()),
+    ])
 }
 
 const WGS84_METADATA: &str = r#"{"crs":"OGC:CRS84","crs_type":"authority_code"}"#;

@@ -6,6 +6,10 @@
 //! would be, and [`shared`] shares a statement's allowance out among its calls. Comparing two
 //! texts letter by letter has its steps bounded; regular expressions, which are compiled, their
 //! patterns.
+//!
+//! Functions whose answer is a part of their argument, or the same in another form (`json_value`,
+//! `st_asgeojson`), are not among them: what they make is a few times what is there already, and
+//! made again of itself it does not grow. They stop by themselves where an array has no room.
 
 use std::collections::HashSet;
 use std::sync::Arc;

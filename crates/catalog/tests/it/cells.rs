@@ -168,6 +168,7 @@ async fn what_cannot_fail_is_answered() {
         ("income * 2 + 1 > 4001 AND income / 1000 < 8 AND income / 2.5 > 0", "4"),
         ("coalesce(income, 0) IN (0, 1000, 2000)", "3"),
         ("lower(name) <> 'x' AND CAST(income AS TEXT) <> 'x'", "7"),
+        ("json_text(name, '/a') IS NULL AND json_number(name, '/a') IS NULL", "8"),
         ("income IN (SELECT hour * 1000 FROM air.pm25)", "7"),
     ] {
         let sql = format!("SELECT count(*) FROM people.person WHERE {predicate}");

@@ -75,6 +75,8 @@ async fn relations_and_coordinates() {
         ("SELECT st_distance_sphere(NULL, 'POINT(1 1)') IS NULL", "true"),
         ("SELECT st_astext(st_point(1.0, 2.0))", "POINT(1 2)"),
         ("SELECT st_area(st_geomfromtext('POLYGON((0 0, 2 0, 2 2, 0 2, 0 0))'))", "4.0"),
+        ("SELECT st_x(st_geomfromgeojson(st_asgeojson(st_point(104.5, 30.5))))", "104.5"),
+        ("SELECT st_relate('POINT(1 1)', st_point(1.0, 1.0), '0FFFFFFF2')", "true"),
     ] {
         assert_eq!(value(&catalog, &admin, sql).await, expected, "{sql}");
     }

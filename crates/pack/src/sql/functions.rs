@@ -22,7 +22,7 @@ use datafusion::logical_expr::{
     Volatility, WindowUDF,
 };
 
-use super::{Scope, points, relate};
+use super::{Scope, geometry, json, points, relate};
 use crate::codes;
 
 const SCALAR: [&str; 5] = [
@@ -71,7 +71,7 @@ static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         .filter(|function| scalar_allowed.contains(function.name()))
         .collect();
     let spatial = spatial_state();
-    let own = points::functions();
+    let own: Vec<_> = [points::functions(), geometry::functions(), json::functions()].concat();
     let shadowed = |name: &str| own.iter().any(|function| function.name() == name);
     let spatial_scalar = distinct(spatial.scalar_functions().values(), |f| f.name());
     let spatial_scalar = relate::right_both_ways(spatial_scalar);
@@ -191,7 +191,7 @@ pub fn session_functions() -> Vec<Arc<ScalarUDF>> {
         .collect()
 }
 
-fn text_signature(arguments: usize, volatility: Volatility) -> Signature {
+pub(super) fn text_signature(arguments: usize, volatility: Volatility) -> Signature {
     match arguments {
         0 => Signature::nullary(volatility),
         count => Signature::exact(vec![DataType::Utf8; count], volatility),

@@ -8,8 +8,12 @@
 //! The checker and the catalogue plan with the same registry ([`functions`]), so that what a pack
 //! was checked with is what runs. Session functions are typed here and answered in `catalog`.
 
+mod canonical;
 mod chains;
 mod functions;
+mod geojson;
+mod geometry;
+mod json;
 mod plan;
 mod points;
 mod query;

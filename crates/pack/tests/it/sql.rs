@@ -1,7 +1,8 @@
 //! The registry of functions runs: what plans here is what the catalogue executes.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Field, Float64Type, Schema};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimestampMicrosecondType};
+use arrow::util::display::array_value_to_string;
 use datafusion::prelude::SessionContext;
 use pack::sql::{EXPRESSION_CHAIN_MAX, Scope, functions, plan_predicate_over, planning_state};
 
@@ -86,7 +87,23 @@ fn what_is_out_stays_out() {
     ] {
         assert!(!scalar.contains(&out), "{out}");
     }
-    for wanted in ["st_distance", "st_within", "st_intersects", "st_area", "date_trunc", "lower"] {
+    for wanted in [
+        "date_trunc",
+        "json_boolean",
+        "json_instant",
+        "json_number",
+        "json_text",
+        "json_type",
+        "json_value",
+        "lower",
+        "st_area",
+        "st_asgeojson",
+        "st_distance",
+        "st_geomfromgeojson",
+        "st_intersects",
+        "st_relate",
+        "st_within",
+    ] {
         assert!(scalar.contains(&wanted), "{wanted}");
     }
     let state = planning_state(Scope::Row);
@@ -136,4 +153,112 @@ async fn spatial_functions_take_stored_geometries() {
     ] {
         assert_eq!(answer(&sql).await.column(0).as_boolean().value(0), expected, "{sql}");
     }
+}
+
+/// A column of an answer as texts; null is empty.
+fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
+    let column = batch.column(column);
+    (0..column.len()).map(|row| array_value_to_string(column, row).unwrap()).collect()
+}
+
+async fn refused(sql: &str) -> String {
+    let context = SessionContext::new_with_state(planning_state(Scope::Row).clone());
+    context.sql(sql).await.expect_err("it does not plan").to_string()
+}
+
+#[tokio::test]
+async fn json_is_read_by_pointer() {
+    let rows = r#"FROM (VALUES
+        (1, '{"a":{"锦":"\u8700"},"n":[0,1.50],"b":true,"t":"1970-01-01T08:00:01+08:00"}', '/a/锦'),
+        (2, '{"a":"x","n":[9007199254740993,15e-1],"b":"true","t":1}', '/n'),
+        (3, 'no JSON', '/a'),
+        (4, NULL, '/a'),
+        (5, '{"a":null}', NULL)) AS t(id, doc, pointer) ORDER BY id"#;
+    let batch = answer(&format!(
+        "SELECT json_text(doc, '/a/锦'), json_number(doc, '/n/1'), json_boolean(doc, '/b'),
+                json_instant(doc, '/t'), json_type(doc, '/a'), json_value(doc, '/n'),
+                json_type(doc, pointer), json_value('[3, 2]', pointer), json_type('{{}}', '')
+         {rows}"
+    ))
+    .await;
+    assert_eq!(texts(&batch, 0), ["蜀", "", "", "", ""]);
+    assert_eq!(texts(&batch, 1), ["1.5", "1.5", "", "", ""]);
+    assert_eq!(texts(&batch, 2), ["true", "", "", "", ""]);
+    let instants = batch.column(3).as_primitive::<TimestampMicrosecondType>();
+    assert_eq!((instants.value(0), instants.null_count()), (1_000_000, 4));
+    let utc = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into()));
+    assert_eq!(instants.data_type(), &utc);
+    assert_eq!(texts(&batch, 4), ["object", "string", "", "", ""]);
+    assert_eq!(texts(&batch, 5), ["[0,1.5]", "[9007199254740993,1.5]", "", "", ""]);
+    assert_eq!(texts(&batch, 6), ["string", "array", "", "", ""]);
+    assert_eq!(texts(&batch, 7), ["", "", "", "", ""]);
+    assert_eq!(texts(&batch, 8), ["object"; 5]);
+    let alone = r#"SELECT json_value(' {"b":1,"a":[]} ', ''), json_text(NULL, '/a'),
+        json_text('{}', NULL)"#;
+    let batch = answer(alone).await;
+    assert_eq!(texts(&batch, 0), [r#"{"a":[],"b":1}"#]);
+    assert!(batch.column(1).is_null(0) && batch.column(2).is_null(0));
+    let refusal = refused("SELECT json_number('{}', 'a.b')").await;
+    assert!(refusal.contains("JSON Pointer") && refusal.contains("a.b"), "{refusal}");
+}
+
+#[tokio::test]
+async fn geometries_become_geojson_and_come_back() {
+    let batch = answer(
+        "SELECT st_asgeojson(st_asbinary(st_geomfromtext('LINESTRING(0 0, 1.5 -2)'))),
+                st_asgeojson(st_point(104.06, 30.67)),
+                st_asgeojson(NULL),
+                st_asgeojson('POINT EMPTY'),
+                st_asgeojson('no WKT'),
+                st_astext(st_geomfromgeojson('{\"type\":\"Point\",\"coordinates\":[1,2]}')),
+                st_geomfromgeojson(doc)
+         FROM (VALUES ('POINT(1 2)')) AS t(doc)",
+    )
+    .await;
+    let line = r#"{"type":"LineString","coordinates":[[0,0],[1.5,-2]]}"#;
+    assert_eq!(texts(&batch, 0), [line]);
+    assert_eq!(texts(&batch, 1), [r#"{"type":"Point","coordinates":[104.06,30.67]}"#]);
+    assert_eq!(texts(&batch, 5), ["POINT(1 2)"]);
+    for column in [2, 3, 4, 6] {
+        assert!(batch.column(column).is_null(0), "{column}");
+    }
+    let schema = batch.schema();
+    let extension = schema.field(6).metadata().get("ARROW:extension:name").cloned();
+    assert_eq!(extension.as_deref(), Some("geoarrow.wkb"));
+    assert!(refused("SELECT st_asgeojson(1)").await.contains("takes geometries"));
+}
+
+#[tokio::test]
+async fn geometries_are_related_by_a_matrix() {
+    let square = "st_geomfromtext('POLYGON((0 0, 4 0, 4 4, 0 4, 0 0))')";
+    let rows = "FROM (VALUES
+        (1, 'POINT(1 1)', 'T*F**F***'),
+        (2, 'POINT(5 5)', 'T*F**F***'),
+        (3, 'POINT(0 0)', 'F0FFFF212'),
+        (4, NULL, 'T********'),
+        (5, 'POINT(1 1)', NULL),
+        (6, 'POINT(1 1)', 'T*X')) AS t(id, place, matrix) ORDER BY id";
+    let batch = answer(&format!(
+        "SELECT st_relate(place, {square}, matrix), st_relate({square}, place, '****T****'),
+                st_relate(place, {square}, 'T*F**F***'), st_relate(place, place, '0FFFFFFF2'),
+                st_relate({square}, NULL, 'T********'), st_relate({square}, {square}, '2FFF1FFF2')
+         {rows}"
+    ))
+    .await;
+    assert_eq!(texts(&batch, 0), ["true", "false", "true", "", "", ""]);
+    assert_eq!(texts(&batch, 1), ["false", "false", "false", "", "false", "false"]);
+    assert_eq!(texts(&batch, 2), ["true", "false", "false", "", "true", "true"]);
+    assert_eq!(texts(&batch, 3), ["true", "true", "true", "", "true", "true"]);
+    assert_eq!(texts(&batch, 4), [""; 6]);
+    assert_eq!(texts(&batch, 5), ["true"; 6]);
+    // What is within is not what contains, whichever side is the same for all rows.
+    let inside = format!(
+        "SELECT st_relate(place, {square}, 'T*F**F***'), st_relate({square}, place, 'T*F**F***')
+         FROM (VALUES ('POINT(1 1)'), ('POINT(2 2)')) AS t(place)"
+    );
+    let batch = answer(&inside).await;
+    assert_eq!(texts(&batch, 0), ["true", "true"]);
+    assert_eq!(texts(&batch, 1), ["false", "false"]);
+    let refusal = refused("SELECT st_relate('POINT(1 1)', 'POINT(1 1)', 'T*X')").await;
+    assert!(refusal.contains("nine characters"), "{refusal}");
 }

@@ -1,5 +1,6 @@
-//! Scalar functions that a plan calls and that neither DataFusion nor geodatafusion has: the
-//! catalogue registers them beside its own, each null for null and the same for the same.
+//! Scalar functions that a plan calls and that neither DataFusion nor geodatafusion has: `pack`
+//! registers them for everybody's SQL (`pack::sql::functions`, docs/guide/sql.md), each null for
+//! null and the same for the same.
 //!
 //! JSON is text; a `pointer` is an RFC 6901 JSON Pointer (`/a/b/0`, empty for the whole). Text that
 //! is no JSON, a pointer to nothing and JSON's `null` are all null: a path to what is not there.
