@@ -34,6 +34,7 @@ mod register;
 mod repair;
 mod scratch;
 mod source;
+mod sta;
 mod take;
 mod tend;
 
@@ -51,3 +52,4 @@ pub use open::{City, OPERATOR, OpenOptions};
 pub use quarantine::{QUARANTINE, Rejected};
 pub use repair::{Cell, LISTED_ROWS_MAX};
 pub use scratch::Scratch;
+pub use sta::{StaAnswer, StaCreated};
