@@ -82,7 +82,7 @@ impl City {
         let parent = self.parent(session, path).await?;
         let now = Utc::now();
         let moment = Moment::from_micros(now.timestamp_micros()).unwrap_or(Moment::MAX);
-        let new = create(kind, body, parent.as_ref(), moment).map_err(unread)?;
+        let new = create(kind, body, parent.as_ref(), moment).map_err(|error| unread(&error))?;
         let mut draft = Draft::of(new)?;
         let known = self.sta_linked(session, &draft.existing).await?;
         let terms = terms(session, &draft, &known)?;
@@ -100,7 +100,7 @@ impl City {
             streams = self.sta_streams(session, &streams_of(&draft, false)).await?;
         }
         let observed = self.observe(session, &draft, &streams).await?;
-        let id = match kind {
+        let id: EntityId = match kind {
             EntityKind::Observation => observed.ok_or_else(|| unkept(&draft))?.into(),
             _ => EntityId::Integer(draft.nodes[0].id),
         };
@@ -122,7 +122,7 @@ impl City {
         let context = Context { schema: &SENSORTHINGS_1_1, now: Utc::now(), root };
         let options = QueryOptions::default();
         let request = Request { path, options: &options, extras: Extras::default() };
-        let parents = plan(&request, &context).map_err(unplanned)?.parents;
+        let parents = plan(&request, &context).map_err(|error| unplanned(&error))?.parents;
         self.sta_way(session, parents.as_ref()).await?;
         Ok(Some(Parent { kind: above.value.entity.kind, id }))
     }
@@ -212,7 +212,7 @@ impl City {
         Ok(())
     }
 
-    /// Puts new rows: one of the same number that ever was there is a conflict.
+    /// Puts new rows: one whose number ever was another's is a conflict.
     pub(super) async fn sta_put(
         &self,
         session: &Session,
@@ -222,7 +222,12 @@ impl City {
     ) -> Result<(), CityError> {
         let contract = self.contract(name)?;
         let stamp = stamp(session, contract, "create", batch.num_rows(), now);
-        self.registers().put_since(contract, batch, DateTime::UNIX_EPOCH, stamp).await?;
+        // A Thing may come back to where it was; other rows are under numbers of their own.
+        let since = match name {
+            THING_LOCATION => DateTime::<Utc>::MAX_UTC,
+            _ => DateTime::<Utc>::UNIX_EPOCH,
+        };
+        self.registers().put_since(contract, batch, since, stamp).await?;
         self.tell_of_rows(&contract.id, batch.num_rows() as u64);
         Ok(())
     }
@@ -302,7 +307,11 @@ impl City {
             let row = ObservationRow::new(id, observation.clone(), feature);
             observed.push(Observed { row, terms: &stream.terms });
         }
-        let first = observed.first().map(|first| first.row.id()).transpose().map_err(unread)?;
+        let first = observed
+            .first()
+            .map(|first| first.row.id())
+            .transpose()
+            .map_err(|error| unread(&error))?;
         self.append_observed(&observed).await?;
         Ok(first)
     }
@@ -335,7 +344,7 @@ fn check_results(draft: &Draft, streams: &BTreeMap<i64, Stream>) -> Result<(), C
         if let Some(Far::Existing(id)) = stream_of(node)
             && let Some(stream) = streams.get(&id)
         {
-            stream.check(&observation.result).map_err(unread)?;
+            stream.check(&observation.result).map_err(|error| unread(&error))?;
         }
     }
     Ok(())

@@ -172,11 +172,15 @@ impl City {
                         let types: Vec<String> = serde_json::from_str(&types)
                             .map_err(|error| CityError::Kept(error.to_string()))?;
                         let kinds = types.iter().map(|uri| ObservationType::parse(uri));
-                        Results::Elements(kinds.collect::<Result<_, _>>().map_err(unread)?)
+                        Results::Elements(
+                            kinds
+                                .collect::<Result<_, Box<Fault>>>()
+                                .map_err(|error| unread(&error))?,
+                        )
                     }
                     _ => {
                         let uri = table.text("observation_type", row).unwrap_or_default();
-                        Results::Of(ObservationType::parse(&uri).map_err(unread)?)
+                        Results::Of(ObservationType::parse(&uri).map_err(|error| unread(&error))?)
                     }
                 };
                 streams.insert(id, Stream { terms, thing, results });

@@ -115,14 +115,14 @@ fn number(id: &EntityId) -> Option<i64> {
     }
 }
 
-fn unplanned(error: Box<PlanError>) -> CityError {
+fn unplanned(error: &PlanError) -> CityError {
     match error.kind {
         PlanErrorKind::Unsupported => CityError::Unsupported(error.to_string()),
         PlanErrorKind::Malformed | PlanErrorKind::TooLarge => CityError::Invalid(error.to_string()),
     }
 }
 
-fn unread(fault: Box<Fault>) -> CityError {
+fn unread(fault: &Fault) -> CityError {
     match fault.kind {
         FaultKind::Invalid => CityError::Invalid(fault.to_string()),
         FaultKind::Conflict => CityError::Conflict(fault.to_string()),

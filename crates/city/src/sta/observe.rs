@@ -37,7 +37,7 @@ impl City {
         body: &[u8],
     ) -> Result<Vec<Option<EntityId>>, CityError> {
         self.may_sense(session)?;
-        let mut groups = create_observations(body).map_err(unread)?;
+        let mut groups = create_observations(body).map_err(|error| unread(&error))?;
         let wanted: BTreeSet<i64> = groups.iter().filter_map(number_of).collect();
         let streams = self.sta_streams(session, &wanted).await?;
         let features = self.known_features(session, &groups).await?;

@@ -46,7 +46,7 @@ impl City {
             return Err(CityError::Unsupported(reason));
         }
         let context = Context { schema: &SENSORTHINGS_1_1, now: Utc::now(), root: root.to_owned() };
-        let plan = plan(request, &context).map_err(unplanned)?;
+        let plan = plan(request, &context).map_err(|error| unplanned(&error))?;
         let asking = Asking { city: self, session, root, writer: Writer::new(root) };
         asking.parents(plan.parents.as_ref()).await?;
         match plan.target {
@@ -221,7 +221,7 @@ impl Asking<'_> {
         keys: &[i64],
     ) -> Result<HashMap<i64, Related>, CityError> {
         let mut related: HashMap<i64, Related> = HashMap::new();
-        let Some(statement) = child.statement(keys).map_err(unplanned)? else {
+        let Some(statement) = child.statement(keys).map_err(|error| unplanned(&error))? else {
             return Ok(related);
         };
         let table = self.ask(&statement).await?;
@@ -259,7 +259,7 @@ impl Asking<'_> {
         child: &Child<'_>,
         keys: &[i64],
     ) -> Result<HashMap<i64, u64>, CityError> {
-        let Some(statement) = child.count(keys).map_err(unplanned)? else {
+        let Some(statement) = child.count(keys).map_err(|error| unplanned(&error))? else {
             return Ok(HashMap::new());
         };
         let table = self.ask(&statement).await?;

@@ -83,10 +83,10 @@ fn root(http: &Http) -> String {
 /// The path behind the root, as it stands in the URL.
 fn path_of(uri: &Uri) -> Result<ResourcePath, Fault> {
     let raw = uri.path().strip_prefix(ROOT).unwrap_or_default();
-    ResourcePath::parse(&SENSORTHINGS_1_1, raw).map_err(misread)
+    ResourcePath::parse(&SENSORTHINGS_1_1, raw).map_err(|error| misread(&error))
 }
 
-fn misread(error: Box<ParseError>) -> Fault {
+fn misread(error: &ParseError) -> Fault {
     let code = match error.kind {
         ErrorKind::Malformed => Code::Invalid,
         ErrorKind::NotFound => Code::NotFound,
@@ -95,7 +95,7 @@ fn misread(error: Box<ParseError>) -> Fault {
     Fault::new(code, error.to_string())
 }
 
-fn unplanned(error: Box<PlanError>) -> Fault {
+fn unplanned(error: &PlanError) -> Fault {
     let code = match error.kind {
         PlanErrorKind::Unsupported => Code::Unsupported,
         PlanErrorKind::Malformed | PlanErrorKind::TooLarge => Code::Invalid,

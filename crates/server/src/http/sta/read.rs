@@ -45,8 +45,9 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub async fn get(State(http): State<Arc<Http>>, who: Who, uri: Uri) -> Result<Response, Fault> {
     let path = path_of(&uri)?;
     let raw = uri.query().unwrap_or_default();
-    let options = QueryOptions::parse(&SENSORTHINGS_1_1, path.target(), raw).map_err(misread)?;
-    let extras = Extras::parse(raw).map_err(unplanned)?;
+    let options = QueryOptions::parse(&SENSORTHINGS_1_1, path.target(), raw)
+        .map_err(|error| misread(&error))?;
+    let extras = Extras::parse(raw).map_err(|error| unplanned(&error))?;
     let format = options.result_format.as_ref().map(|format| format.value);
     if format == Some(ResultFormat::GeoJson) {
         return Err(Fault::new(Code::Unsupported, "$resultFormat=GeoJSON is not served yet"));
