@@ -174,3 +174,63 @@ fn is_kept_with(kind: EntityKind, navigation: &str) -> bool {
             | (EntityKind::Observation, "Datastream" | "MultiDatastream" | "FeatureOfInterest")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use sensing::entity::{Moment, create};
+
+    use super::*;
+
+    fn draft(kind: EntityKind, body: &str) -> Result<Draft, CityError> {
+        let now = Moment::from_micros(0).unwrap();
+        Draft::of(create(kind, body.as_bytes(), None, now).unwrap())
+    }
+
+    const STATION: &str = r#"{
+        "name": "t", "description": "d", "properties": { "sharing": "open" },
+        "Locations": [{
+            "name": "l", "description": "d", "encodingType": "application/geo+json",
+            "location": { "type": "Point", "coordinates": [104.06, 30.67] }
+        }],
+        "Datastreams": [{
+            "name": "s", "description": "d",
+            "observationType": "x:any",
+            "unitOfMeasurement": { "name": null, "symbol": null, "definition": null },
+            "Sensor": { "@iot.id": 7 },
+            "ObservedProperty": { "name": "p", "definition": "x:p", "description": "d" },
+            "Observations": [{ "result": 1 }]
+        }]
+    }"#;
+
+    #[test]
+    fn links_are_noted_on_both_ends() {
+        let mut draft = draft(EntityKind::Thing, STATION).unwrap();
+        for (id, node) in (1..).zip(&mut draft.nodes) {
+            node.id = id;
+        }
+        let of = |kind: EntityKind| draft.nodes.iter().find(|node| node.entity.kind() == kind);
+        let stream = of(EntityKind::Datastream).unwrap();
+        assert_eq!(draft.one(stream, "Thing"), Some(1), "the Thing came first");
+        assert_eq!(draft.one(stream, "Sensor"), Some(7));
+        let property = of(EntityKind::ObservedProperty).unwrap();
+        assert_eq!(draft.one(stream, "ObservedProperty"), Some(property.id));
+        let observation = of(EntityKind::Observation).unwrap();
+        assert_eq!(draft.one(observation, "Datastream"), Some(stream.id));
+        assert_eq!(draft.existing, Numbers::from([(EntityKind::Sensor, 7)]));
+        assert_eq!(draft.said("sharing").as_deref(), Some("open"));
+        let places = draft.places();
+        let location = of(EntityKind::Location).unwrap().id;
+        let found: Vec<i64> = places[&1].iter().map(|far| draft.id(*far)).collect();
+        assert_eq!((places.len(), found), (1, vec![location]), "once, though noted on both ends");
+    }
+
+    #[test]
+    fn what_is_there_is_not_changed_from_its_other_end() {
+        let sensor = r#"{
+            "name": "s", "description": "d", "encodingType": "x", "metadata": "m",
+            "Datastreams": [{ "@iot.id": 5 }]
+        }"#;
+        let refused = draft(EntityKind::Sensor, sensor);
+        assert!(matches!(refused, Err(CityError::Unsupported(_))), "{refused:?}");
+    }
+}
