@@ -56,14 +56,18 @@ const MOMENTS_MAX: usize = 1 << 17;
 /// Numbers of a dataset that are reserved at once: a write to the disk for so many new entities.
 const NUMBERS_AT_ONCE: i64 = 1_000;
 
+/// Locations whose Feature of Interest is remembered; the others' are looked up again.
+const FEATURES_MAX: usize = 1 << 18;
+
 /// What a city keeps in memory for SensorThings.
 #[derive(Debug, Default)]
 pub(crate) struct Sta {
     /// Numbers that were reserved for new entities and not given out yet, by dataset. What is left
     /// of them when the process ends is nobody's.
     numbers: AsyncMutex<HashMap<&'static str, Range<i64>>>,
-    /// Held while a Feature of Interest is looked up or made from a Location: it is made once.
-    features: AsyncMutex<()>,
+    /// The Features of Interest that were made from Locations, by Location. Held while one is
+    /// looked up or made, so that it is made once.
+    features: AsyncMutex<HashMap<i64, i64>>,
     moments: Mutex<Moments>,
 }
 

@@ -136,15 +136,14 @@ impl City {
         Ok(())
     }
 
-    /// The Feature of Interest of an observation that names none: made from where its Thing is, once
-    /// for each Location. None where the Thing is nowhere.
+    /// The Feature of Interest of an observation that names none: made from where its Thing is,
+    /// once for each Location. None where the Thing is nowhere.
     pub(super) async fn feature_of(
         &self,
         session: &Session,
         thing: i64,
         terms: &Terms,
     ) -> Result<Option<i64>, CityError> {
-        let _one = self.sta.features.lock().await;
         let sql = format!(
             "SELECT location FROM {THING_LOCATION} WHERE thing = {thing} \
              ORDER BY location DESC LIMIT 1"
@@ -152,12 +151,35 @@ impl City {
         let Some(location) = self.sta_rows(session, &sql, &[]).await?.integer("location", 0) else {
             return Ok(None);
         };
+        let mut features = self.sta.features.lock().await;
+        if let Some(feature) = features.get(&location) {
+            let key = feature.to_string();
+            let contract = self.contract(FEATURE)?;
+            if !self.registers().versions(contract, &[key]).await?.is_empty() {
+                return Ok(Some(*feature));
+            }
+        }
         let sql =
             format!("SELECT id FROM {FEATURE} WHERE location = {location} ORDER BY id LIMIT 1");
-        let table = self.sta_rows(session, &sql, &[]).await?;
-        if table.len() > 0 {
-            return Ok(table.integer("id", 0));
+        let known = self.sta_rows(session, &sql, &[]).await?.integer("id", 0);
+        let feature = match known {
+            Some(feature) => Some(feature),
+            None => self.make_feature(session, location, terms).await?,
+        };
+        if features.len() == FEATURES_MAX {
+            features.clear();
         }
+        features.extend(feature.map(|feature| (location, feature)));
+        Ok(feature)
+    }
+
+    /// Makes a Feature of Interest of a Location. None where there is none to be seen.
+    async fn make_feature(
+        &self,
+        session: &Session,
+        location: i64,
+        terms: &Terms,
+    ) -> Result<Option<i64>, CityError> {
         let sql = format!(
             "SELECT id, name, description, encoding_type, location, properties FROM {LOCATION} \
              WHERE id = {location}"
