@@ -65,9 +65,9 @@ pub(crate) struct Sta {
     /// Numbers that were reserved for new entities and not given out yet, by dataset. What is left
     /// of them when the process ends is nobody's.
     numbers: AsyncMutex<HashMap<&'static str, Range<i64>>>,
-    /// The Features of Interest that were made from Locations, by Location. Held while one is
-    /// looked up or made, so that it is made once.
-    features: AsyncMutex<HashMap<i64, i64>>,
+    /// The Features of Interest that were made from Locations, by Location and owner. Held while
+    /// one is looked up or made, so that it is made once.
+    features: AsyncMutex<HashMap<(i64, String), i64>>,
     moments: Mutex<Moments>,
 }
 

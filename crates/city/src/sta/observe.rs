@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::Session;
 use chrono::Utc;
+use datafusion::common::ScalarValue;
 use sensing::entity::{
     Entity, FeatureOfInterest, Group, Moment, ObservationId, ObservationRow, Row,
     create_observations,
@@ -137,7 +138,7 @@ impl City {
     }
 
     /// The Feature of Interest of an observation that names none: made from where its Thing is,
-    /// once for each Location. None where the Thing is nowhere.
+    /// once for each Location and owner. None where the Thing is nowhere.
     pub(super) async fn feature_of(
         &self,
         session: &Session,
@@ -152,16 +153,21 @@ impl City {
             return Ok(None);
         };
         let mut features = self.sta.features.lock().await;
-        if let Some(feature) = features.get(&location) {
+        let place = (location, terms.owner.clone());
+        if let Some(feature) = features.get(&place) {
             let key = feature.to_string();
             let contract = self.contract(FEATURE)?;
             if !self.registers().versions(contract, &[key]).await?.is_empty() {
                 return Ok(Some(*feature));
             }
         }
-        let sql =
-            format!("SELECT id FROM {FEATURE} WHERE location = {location} ORDER BY id LIMIT 1");
-        let known = self.sta_rows(session, &sql, &[]).await?.integer("id", 0);
+        // Two departments may have Things at one Location: each sees a feature of its own.
+        let sql = format!(
+            "SELECT id FROM {FEATURE} WHERE location = {location} AND owner = $1 \
+             ORDER BY id LIMIT 1"
+        );
+        let owner = ScalarValue::Utf8(Some(terms.owner.clone()));
+        let known = self.sta_rows(session, &sql, &[owner]).await?.integer("id", 0);
         let feature = match known {
             Some(feature) => Some(feature),
             None => self.make_feature(session, location, terms).await?,
@@ -169,7 +175,7 @@ impl City {
         if features.len() == FEATURES_MAX {
             features.clear();
         }
-        features.extend(feature.map(|feature| (location, feature)));
+        features.extend(feature.map(|feature| (place, feature)));
         Ok(feature)
     }
 
