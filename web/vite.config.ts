@@ -29,7 +29,7 @@ export default defineConfig({
   },
   // The map's worker is a module of its own, served from where all else is.
   worker: { format: 'es' },
-  server: { proxy: { '/api': toCity, '/tiles': toCity, '/ogc': toCity } },
+  server: { proxy: { '/api': toCity, '/tiles': toCity, '/ogc': toCity, '/sta': toCity } },
   test: {
     environment: 'happy-dom',
     include: ['tests/**/*.test.ts', 'src/**/*.test.ts'],

@@ -35,6 +35,11 @@ pub enum CityError {
     TooLarge(String),
     #[error("{0}")]
     Busy(String),
+    /// It has a meaning, and is not done here.
+    #[error("{0}")]
+    Unsupported(String),
+    #[error("a kept row is no entity: {0}")]
+    Kept(String),
     #[error(transparent)]
     Lake(#[from] store::lake::LakeError),
     #[error(transparent)]

@@ -34,6 +34,7 @@ mod register;
 mod repair;
 mod scratch;
 mod source;
+mod sta;
 mod take;
 mod tend;
 
@@ -51,5 +52,4 @@ pub use open::{City, OPERATOR, OpenOptions};
 pub use quarantine::{QUARANTINE, Rejected};
 pub use repair::{Cell, LISTED_ROWS_MAX};
 pub use scratch::Scratch;
-/// The engine for sensors: so far what is pure of it, without tables or a face.
-pub use sensing;
+pub use sta::{StaAnswer, StaCreated};

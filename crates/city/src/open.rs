@@ -35,6 +35,7 @@ use crate::kept::Kept;
 use crate::newest::KEPT_SHARE;
 use crate::scratch;
 use crate::source::Stores;
+use crate::sta::Sta;
 use crate::{CityError, ImportSummary};
 
 /// Who asks where nobody is named: whoever may open the folder itself.
@@ -94,6 +95,7 @@ pub struct City {
     pub(crate) statistics: Kept<Arc<Statistics>>,
     pub(crate) used: Kept<UsageSummary>,
     pub(crate) answers: Answers,
+    pub(crate) sta: Sta,
     /// Makes the salts shown to names that nobody has.
     login_secret: Vec<u8>,
 }
@@ -196,6 +198,7 @@ impl City {
             statistics: Kept::for_times(STATISTICS_SHARE),
             used: Kept::for_times(USE_SHARE),
             answers: Answers::default(),
+            sta: Sta::default(),
             login_secret: Sha256::new()
                 .chain_update(secret)
                 .chain_update(b"salts of names that nobody has")

@@ -150,6 +150,7 @@ impl From<CityError> for Fault {
             CityError::Refused(reason) => Self::new(Code::Refused, reason),
             CityError::Conflict(reason) => Self::new(Code::Conflict, reason),
             CityError::TooLarge(reason) => Self::new(Code::TooLarge, reason),
+            CityError::Unsupported(reason) => Self::new(Code::Unsupported, reason),
             CityError::Busy(reason) => Self::new(Code::Busy, reason),
             CityError::Invalid(reason) => Self::new(Code::Invalid, reason),
             CityError::Intake(error) => Self::new(Code::Invalid, error.to_string()),

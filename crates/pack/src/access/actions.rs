@@ -81,6 +81,8 @@ actions! {
     QueriesRead = "queries.read" on Platform;
     /// Saves a query, changes and deletes one's own.
     QueriesChange = "queries.change" on Platform;
+    /// Makes and changes what came in by SensorThings, of one's own organisations.
+    SensingChange = "sensing.change" on Platform;
     EventsRead = "events.read" on Platform;
 }
 

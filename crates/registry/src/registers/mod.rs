@@ -15,6 +15,7 @@
 
 mod held;
 mod history;
+mod numbers;
 mod rows;
 mod write;
 

@@ -40,6 +40,7 @@ mod property;
 mod read;
 mod row;
 mod time;
+mod wkb;
 mod write;
 mod write_array;
 
@@ -63,6 +64,7 @@ pub use row::{
     ThingLocationRow, ThingRow,
 };
 pub use time::{Moment, Period, TimeFault, TimeObject};
+pub use wkb::wkb;
 pub use write::{Answer, Expanded, Item, Page, Writer};
 pub use write_array::ArrayGroup;
 

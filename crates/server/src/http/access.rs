@@ -92,6 +92,13 @@ impl Route {
         self
     }
 
+    /// For bodies that a standard lets be longer than others.
+    #[must_use]
+    pub fn body(mut self, bytes_max: usize) -> Self {
+        self.handler = self.handler.layer(DefaultBodyLimit::max(bytes_max));
+        self
+    }
+
     /// For whoever watches over the process: answered however many strangers are at the door. The
     /// handler reads no body, so that nobody can be slow in sending one.
     #[must_use]

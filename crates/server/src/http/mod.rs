@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The table of all routes is in [`routes`]. Every one of them is open by name or asks the pack's
-//! access rules; below `/api`, `/tiles` and `/ogc` a stranger does not even learn what is not there.
+//! access rules; below `/api`, `/tiles`, `/ogc` and `/sta` a stranger does not even learn what is
+//! not there.
 
 mod access;
 mod areas;
@@ -39,6 +40,7 @@ mod session;
 mod shares;
 mod sharing;
 mod sql;
+mod sta;
 mod steward;
 mod tiles;
 mod ui;

@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi};
 use super::routes::listed;
 use super::{
     Gate, areas, boards, corrections, credentials, datasets, events, feed, find, map, objects, ogc,
-    oidc, people, queries, registers, scenarios, session, sharing, sql, steward, tiles,
+    oidc, people, queries, registers, scenarios, session, sharing, sql, sta, steward, tiles,
 };
 
 #[derive(OpenApi)]
@@ -68,6 +68,10 @@ use super::{
         ogc::tiles::tilesets,
         ogc::tiles::tileset,
         ogc::tiles::tile,
+        sta::document,
+        sta::read::get,
+        sta::write::create,
+        sta::write::create_observations,
         boards::list,
         boards::page,
         objects::object,
@@ -114,6 +118,7 @@ use super::{
         (name = "steward", description = "Quarantine and audit"),
         (name = "map", description = "Layers, tiles, areas, search"),
         (name = "ogc", description = "OGC API Features and Tiles"),
+        (name = "sensorthings", description = "OGC SensorThings API 1.1"),
         (name = "boards", description = "What people look at first, and what happens meanwhile"),
         (name = "registers", description = "Rows that people keep"),
     ),

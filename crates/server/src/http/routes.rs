@@ -7,12 +7,13 @@ use axum::handler::Handler as _;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use pack::access::Action;
+use sensing::entity::BODY_BYTES_MAX;
 
 use super::access::{Gate, Route, closed, open};
 use super::{
     Http, areas, authenticate, boards, corrections, credentials, datasets, events, feed, figures,
     find, healthy, map, not_so, nothing_here, objects, ogc, oidc, openapi, people, queries, ready,
-    registers, scenarios, session, sharing, sql, steward, tiles, ui,
+    registers, scenarios, session, sharing, sql, sta, steward, tiles, ui,
 };
 
 const GET: Method = Method::GET;
@@ -22,7 +23,7 @@ const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
 /// Below these paths a stranger does not even learn what is not there.
-const CLOSED: [&str; 3] = ["/api", "/tiles", "/ogc"];
+const CLOSED: [&str; 4] = ["/api", "/tiles", "/ogc", "/sta"];
 
 /// The table.
 pub fn table() -> Vec<Route> {
@@ -42,6 +43,7 @@ pub fn table() -> Vec<Route> {
     routes.extend(administration());
     routes.extend(drawn());
     routes.extend(open_standards());
+    routes.extend(sensor_things());
     routes.extend(kept());
     routes
 }
@@ -156,6 +158,20 @@ fn open_standards() -> Vec<Route> {
         closed(GET, TILE, Action::MapRead, ogc::tiles::tile),
         closed(GET, "/ogc/tileMatrixSets", Action::MapRead, ogc::tiles::matrix_sets),
         closed(GET, MATRIX, Action::MapRead, ogc::tiles::matrix_set),
+    ]
+}
+
+/// SensorThings API 1.1.
+fn sensor_things() -> [Route; 5] {
+    const PATH: &str = "/sta/v1.1/{*path}";
+    const BULK: &str = "/sta/v1.1/CreateObservations";
+    [
+        closed(GET, "/sta/v1.1", Action::Query, sta::document),
+        closed(GET, "/sta/v1.1/", Action::Query, sta::document),
+        closed(GET, PATH, Action::Query, sta::read::get),
+        closed(POST, PATH, Action::SensingChange, sta::write::create).body(BODY_BYTES_MAX),
+        closed(POST, BULK, Action::SensingChange, sta::write::create_observations)
+            .body(BODY_BYTES_MAX),
     ]
 }
 

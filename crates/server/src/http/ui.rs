@@ -21,7 +21,7 @@ const PAGE: &str = "index.html";
 /// Where files with hashed names are.
 const HASHED: &str = "assets/";
 /// Parts of the address space that are programs': a wrong path there is a problem, never a page.
-const PROGRAMS: [&str; 6] = ["api", "tiles", "ogc", "metrics", "healthz", "readyz"];
+const PROGRAMS: [&str; 7] = ["api", "tiles", "ogc", "sta", "metrics", "healthz", "readyz"];
 
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_wrong_path_of_a_program_is_no_page() {
-        for path in ["/api/nothing", "/tiles/x", "/ogc/x", "/assets/gone-2.js"] {
+        for path in ["/api/nothing", "/tiles/x", "/ogc/x", "/sta/x", "/assets/gone-2.js"] {
             assert_eq!(get(path, &[]).status(), StatusCode::NOT_FOUND, "{path}");
         }
         let posted = answer(&Two, &Method::POST, "/", &HeaderMap::new());

@@ -22,8 +22,8 @@ use tower::ServiceExt;
 const ORGANISATION: &str = "planning_natural_resources";
 const OWN: &str = "place.facility";
 const OTHERS: &str = "place.park";
-/// What the description leaves out: the figures, which are no JSON, and a second way to one page.
-const HIDDEN: [&str; 2] = ["/metrics", "/ogc/"];
+/// What the description leaves out: the figures, which are no JSON, and second ways to one page.
+const HIDDEN: [&str; 3] = ["/metrics", "/ogc/", "/sta/v1.1/"];
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// A city with a user and a token for each role.
@@ -115,6 +115,7 @@ fn filled(path: &str, dataset: Option<&str>) -> String {
         ("{y}", "105"),
         ("{row}", "105"),
         ("{column}", "201"),
+        ("{*path}", "Things"),
     ];
     let path = filled.iter().fold(path.to_owned(), |path, (name, with)| path.replace(name, with));
     assert!(!path.contains('{'), "{path}: say here what to ask with");

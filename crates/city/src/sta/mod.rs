@@ -1,0 +1,221 @@
+//! SensorThings over the city: what `sensing` reads and plans, asked through the session; what it
+//! reads of bodies, made rows of the sensing datasets.
+//!
+//! ```text
+//!  GET   path, options ─► plan ─► statements, through the session ─► table ─► items
+//!  POST  body ─► draft: nodes and links ─► known: what they link to, and whose it is
+//!             ─► numbers ─► rows ─► registers, what is linked to first
+//!             ─► observe: observations ─► the lake, acknowledged after its fsync
+//! ```
+//!
+//! Every row has the owner and the sharing term of its Thing. An entity that is linked to has to be
+//! one that the asker sees; one that something is added to, one of the asker's organisations.
+
+mod columns;
+mod create;
+mod draft;
+mod known;
+mod observe;
+mod read;
+mod table;
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::Mutex;
+
+use catalog::Session;
+use datafusion::common::ScalarValue;
+use pack::access::{Action, Thing};
+use sensing::entity::{Fault, FaultKind};
+use sensing::odata::EntityId;
+use sensing::plan::{PlanError, PlanErrorKind, Statement, Value};
+use sensing::schema::EntityKind;
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::{City, CityError};
+use table::Table;
+
+pub use create::StaCreated;
+pub use read::StaAnswer;
+
+const OBSERVATION: &str = "sensing.observation";
+const THING_LOCATION: &str = "sensing.thing_location";
+const HISTORICAL_LOCATION: &str = "sensing.historical_location";
+const HISTORICAL_PLACE: &str = "sensing.historical_location_place";
+const DATASTREAM: &str = "sensing.datastream";
+const DATASTREAM_PROPERTY: &str = "sensing.datastream_observed_property";
+const FEATURE: &str = "sensing.feature_of_interest";
+const LOCATION: &str = "sensing.location";
+const THING: &str = "sensing.thing";
+
+/// Moments of Datastreams that are remembered, so that a second observation of one gets an ordinal
+/// of its own. An observation of a moment that was forgotten, or came before the start of this
+/// process, is numbered from 0 again.
+const MOMENTS_MAX: usize = 1 << 17;
+
+/// Numbers of a dataset that are reserved at once: a write to the disk for so many new entities.
+const NUMBERS_AT_ONCE: i64 = 1_000;
+
+/// Locations whose Feature of Interest is remembered; the others' are looked up again.
+const FEATURES_MAX: usize = 1 << 18;
+
+/// What a city keeps in memory for SensorThings.
+#[derive(Debug, Default)]
+pub(crate) struct Sta {
+    /// Numbers that were reserved for new entities and not given out yet, by dataset. What is left
+    /// of them when the process ends is nobody's.
+    numbers: AsyncMutex<HashMap<&'static str, Range<i64>>>,
+    /// The Features of Interest that were made from Locations, by Location and owner. Held while
+    /// one is looked up or made, so that it is made once.
+    features: AsyncMutex<HashMap<(i64, String), i64>>,
+    moments: Mutex<Moments>,
+}
+
+/// The ordinals given out, by Datastream and moment.
+#[derive(Debug, Default)]
+struct Moments {
+    next: HashMap<(i64, i64), u32>,
+    order: VecDeque<(i64, i64)>,
+}
+
+impl Moments {
+    fn ordinal(&mut self, datastream: i64, time_us: i64) -> u32 {
+        let moment = (datastream, time_us);
+        if let Some(next) = self.next.get_mut(&moment) {
+            *next += 1;
+            return *next - 1;
+        }
+        if self.order.len() == MOMENTS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.next.remove(&oldest);
+        }
+        self.order.push_back(moment);
+        self.next.insert(moment, 1);
+        0
+    }
+}
+
+/// The dataset that entities of a type are kept in.
+fn dataset(kind: EntityKind) -> &'static str {
+    match kind {
+        EntityKind::Thing => THING,
+        EntityKind::Location => LOCATION,
+        EntityKind::HistoricalLocation => HISTORICAL_LOCATION,
+        EntityKind::Datastream | EntityKind::MultiDatastream => DATASTREAM,
+        EntityKind::Sensor => "sensing.sensor",
+        EntityKind::ObservedProperty => "sensing.observed_property",
+        EntityKind::Observation => OBSERVATION,
+        EntityKind::FeatureOfInterest => FEATURE,
+    }
+}
+
+/// The number of an entity that is no Observation, where the id can be one.
+fn number(id: &EntityId) -> Option<i64> {
+    match id {
+        EntityId::Integer(id) => Some(*id),
+        // Clients that know only text ids put them in quotes.
+        EntityId::Text(text) => text.parse().ok().filter(|id: &i64| id.to_string() == *text),
+    }
+}
+
+fn unplanned(error: &PlanError) -> CityError {
+    match error.kind {
+        PlanErrorKind::Unsupported => CityError::Unsupported(error.to_string()),
+        PlanErrorKind::Malformed | PlanErrorKind::TooLarge => CityError::Invalid(error.to_string()),
+    }
+}
+
+fn unread(fault: &Fault) -> CityError {
+    match fault.kind {
+        FaultKind::Invalid => CityError::Invalid(fault.to_string()),
+        FaultKind::Conflict => CityError::Conflict(fault.to_string()),
+        FaultKind::TooLarge => CityError::TooLarge(fault.to_string()),
+    }
+}
+
+fn scalar(value: &Value) -> ScalarValue {
+    match value {
+        Value::Boolean(value) => ScalarValue::Boolean(Some(*value)),
+        Value::Integer(value) => ScalarValue::Int64(Some(*value)),
+        Value::Number(value) => ScalarValue::Float64(Some(*value)),
+        Value::Text(value) => ScalarValue::Utf8(Some(value.clone())),
+        Value::Instant(value) => {
+            ScalarValue::TimestampMicrosecond(Some(*value), Some("UTC".into()))
+        }
+    }
+}
+
+impl City {
+    /// Numbers for new entities of a dataset.
+    async fn sta_numbers(
+        &self,
+        dataset: &'static str,
+        count: usize,
+    ) -> Result<Range<i64>, CityError> {
+        let count = i64::try_from(count).map_err(|error| CityError::TooLarge(error.to_string()))?;
+        let mut left = self.sta.numbers.lock().await;
+        let range = left.entry(dataset).or_insert(0..0);
+        if range.end - range.start < count {
+            let block = count.max(NUMBERS_AT_ONCE);
+            let first = self.registers().reserve(dataset, block).await?;
+            *range = first..first + block;
+        }
+        let first = range.start;
+        range.start += count;
+        Ok(first..first + count)
+    }
+
+    async fn sta_ask(&self, session: &Session, statement: &Statement) -> Result<Table, CityError> {
+        let parameters: Vec<ScalarValue> = statement.parameters.iter().map(scalar).collect();
+        self.sta_rows(session, &statement.sql, &parameters).await
+    }
+
+    async fn sta_rows(
+        &self,
+        session: &Session,
+        sql: &str,
+        parameters: &[ScalarValue],
+    ) -> Result<Table, CityError> {
+        let answer = self.query(session, sql, parameters).await?;
+        let schema = answer.schema.clone();
+        Table::of(&schema, &answer.collect().await?)
+    }
+
+    /// Whether the session's principal may bring in anything at all.
+    fn may_sense(&self, session: &Session) -> Result<(), CityError> {
+        let principal = &session.principal;
+        match self.catalog().asker(principal).may(Action::SensingChange, Thing::Platform) {
+            true => Ok(()),
+            false => {
+                let reason = pack::access::denial(&principal.user, Action::SensingChange);
+                Err(CityError::Refused(reason))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_s_second_observation_has_an_ordinal_of_its_own() {
+        let mut moments = Moments::default();
+        assert_eq!(moments.ordinal(1, 5), 0);
+        assert_eq!(moments.ordinal(1, 5), 1);
+        assert_eq!(moments.ordinal(2, 5), 0);
+        for time in 0..i64::try_from(MOMENTS_MAX).unwrap() {
+            moments.ordinal(3, time);
+        }
+        assert_eq!(moments.order.len(), MOMENTS_MAX);
+        assert_eq!(moments.next.len(), MOMENTS_MAX);
+        assert_eq!(moments.ordinal(1, 5), 0, "forgotten");
+    }
+
+    #[test]
+    fn an_id_in_quotes_is_a_number() {
+        assert_eq!(number(&EntityId::Text("7".into())), Some(7));
+        assert_eq!(number(&EntityId::Text("07".into())), None);
+    }
+}
