@@ -109,6 +109,7 @@ fn fields(columns: &[Column]) -> Vec<Field> {
         required: *required,
         aliases: Vec::new(),
         codes: Vec::new(),
+        labels: BTreeMap::new(),
         place: Place::default(),
     };
     columns.iter().map(field).collect()
