@@ -96,7 +96,7 @@ def test_who_edits_a_register_sees_it_on_the_board_at_once(peopled):
 
     rows = "/api/registers/place.facility/rows"
     place = {"type": "Point", "coordinates": [104.08, 30.65]}
-    fields = {"kind": "clinic", "name": "看板诊所", "area_code": "510104017001"}
+    fields = {"kind": "chs", "name": "看板诊所", "area_code": "510104017001"}
     fields |= {"capacity": 12, "geometry": place}
     before = facilities()
     for count in range(1, 6):

@@ -21,7 +21,7 @@ def sql(peopled, statement, user=PLANNER, **more):
 def facility(**fields):
     return {
         "id": "test-1",
-        "kind": "clinic",
+        "kind": "chs",
         "name": "锦江测试诊所",
         "area_code": "510104017001",
         "capacity": 12,
@@ -216,7 +216,7 @@ def test_a_file_is_taken_into_a_register(tmp_path):
 
     def row(number, capacity, name="诊所"):
         return (
-            f"f{number},clinic,{name},510104017001,,{capacity},,,,,,,,"
+            f"f{number},chs,{name},510104017001,,{capacity},,,,,,,,"
             f"POINT(104.0{number} 30.65)\n"
         )
 

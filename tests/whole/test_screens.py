@@ -23,7 +23,7 @@ HEAD = (
 
 def facility(number, name, capacity):
     place = f"POINT(104.0{number} 30.65)"
-    return f"tried-{RUN}-{number},clinic,{name}试诊所{RUN},510104017001,,{capacity},,,,,,,,{place}"
+    return f"tried-{RUN}-{number},chs,{name}试诊所{RUN},510104017001,,{capacity},,,,,,,,{place}"
 
 
 # The second row has no capacity to speak of, the third none that is a number.
