@@ -72,7 +72,7 @@ pub struct RegisterField {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RowsQuery {
-    /// A part of any text of the row.
+    /// A part of any text of the row, or of what a code in it is called.
     q: Option<String>,
     /// Code of the area that the rows lie in.
     area: Option<String>,
