@@ -40,6 +40,9 @@ def test_every_tile_of_every_home_answers(peopled, role):
             for column in tile["columns"]:
                 assert column["title"]["zh"] and column["title"]["en"], what
                 assert column["title"]["zh"] != column["name"], what
+                if labels := column.get("labels"):
+                    told = {row[column["name"]] for row in tile["rows"]}
+                    assert told - {None} <= set(labels), what
             if tile["kind"] == "number":
                 assert len(tile["rows"]) == 1, what
                 assert tile["unit"]["zh"] and tile["unit"]["en"], what
@@ -68,6 +71,20 @@ def test_a_tile_is_narrowed_to_an_area_and_can_be_asked_again(peopled):
     assert status == 200 and again["rows"] == part["rows"]
     status, problem = peopled.send("GET", "/api/boards/planner?area=5'--", user="the_planner")
     assert status == 400 and problem["code"] == "invalid"
+
+
+def test_coded_values_are_called_as_their_fields_call_them(peopled):
+    for role, tile, column in [
+        ("planner", "facilities", "kind"),
+        ("planner", "land", "land_use"),
+        ("duty_officer", "sensors", "kind"),
+        ("policy_office", "sections", "section"),
+        ("data_steward", "sharing", "sharing"),
+    ]:
+        [home] = homes(peopled, role)
+        [shown] = [one for one in board(peopled, role, home)["tiles"] if one["id"] == tile]
+        [labels] = [one["labels"] for one in shown["columns"] if one["name"] == column]
+        assert shown["rows"] and {row[column] for row in shown["rows"]} <= set(labels), (role, tile)
 
 
 def test_an_answer_is_shared_with_nobody_who_sees_something_else(peopled):
