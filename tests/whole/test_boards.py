@@ -40,6 +40,9 @@ def test_every_tile_of_every_home_answers(peopled, role):
             for column in tile["columns"]:
                 assert column["title"]["zh"] and column["title"]["en"], what
                 assert column["title"]["zh"] != column["name"], what
+                if labels := column.get("labels"):
+                    told = {row[column["name"]] for row in tile["rows"]}
+                    assert told - {None} <= set(labels), what
             if tile["kind"] == "number":
                 assert len(tile["rows"]) == 1, what
                 assert tile["unit"]["zh"] and tile["unit"]["en"], what
@@ -70,6 +73,20 @@ def test_a_tile_is_narrowed_to_an_area_and_can_be_asked_again(peopled):
     assert status == 400 and problem["code"] == "invalid"
 
 
+def test_coded_values_are_called_as_their_fields_call_them(peopled):
+    for role, tile, column in [
+        ("planner", "facilities", "kind"),
+        ("planner", "land", "land_use"),
+        ("duty_officer", "sensors", "kind"),
+        ("policy_office", "sections", "section"),
+        ("data_steward", "sharing", "sharing"),
+    ]:
+        [home] = homes(peopled, role)
+        [shown] = [one for one in board(peopled, role, home)["tiles"] if one["id"] == tile]
+        [labels] = [one["labels"] for one in shown["columns"] if one["name"] == column]
+        assert shown["rows"] and {row[column] for row in shown["rows"]} <= set(labels), (role, tile)
+
+
 def test_an_answer_is_shared_with_nobody_who_sees_something_else(peopled):
     """Answers are kept; what decides whose they are is what each may see."""
 
@@ -96,7 +113,7 @@ def test_who_edits_a_register_sees_it_on_the_board_at_once(peopled):
 
     rows = "/api/registers/place.facility/rows"
     place = {"type": "Point", "coordinates": [104.08, 30.65]}
-    fields = {"kind": "clinic", "name": "看板诊所", "area_code": "510104017001"}
+    fields = {"kind": "chs", "name": "看板诊所", "area_code": "510104017001"}
     fields |= {"capacity": 12, "geometry": place}
     before = facilities()
     for count in range(1, 6):

@@ -21,7 +21,7 @@ def sql(peopled, statement, user=PLANNER, **more):
 def facility(**fields):
     return {
         "id": "test-1",
-        "kind": "clinic",
+        "kind": "chs",
         "name": "锦江测试诊所",
         "area_code": "510104017001",
         "capacity": 12,
@@ -45,6 +45,10 @@ def test_registers_are_listed_with_what_a_form_needs(peopled):
     assert not any(name.startswith("system.") for name in registers)
     [uses] = [f for f in registers["place.parcel"]["fields"] if f["name"] == "land_use"]
     assert uses["required"] and "vacant" in uses["codes"]
+    assert uses["labels"]["vacant"] == {"zh": "空闲地", "en": "Vacant"}
+    assert sorted(uses["labels"]) == sorted(uses["codes"])
+    [name] = [f for f in registers["place.park"]["fields"] if f["name"] == "name"]
+    assert "labels" not in name, "what is not coded has none"
     [count] = sql(peopled, "SELECT count(*) AS n FROM place.facility")
     assert registers["place.facility"]["count"] == count["n"] > 50
     page = peopled.send("GET", "/api/datasets/place.facility", user=PLANNER)[1]
@@ -63,6 +67,9 @@ def test_rows_are_searched_narrowed_sorted_and_paged(peopled):
     schools = page({"q": "kindergarten", "limit": 200})
     assert 0 < schools["total"] < whole["total"]
     assert all(row["values"]["kind"] == "kindergarten" for row in schools["items"])
+    called = page({"q": "community canteen", "limit": 200})
+    assert called["total"] > 0, "rows have no such word, but what their code is called has"
+    assert all(row["values"]["kind"] == "canteen" for row in called["items"])
     near = page({"area": "510104000000", "limit": 200})
     assert 0 < near["total"] < whole["total"]
     assert all(row["values"]["area_code"].startswith("510104") for row in near["items"])
@@ -92,7 +99,9 @@ def test_a_row_lives_from_its_creation_to_after_its_end(peopled):
     status, thing = peopled.send("GET", "/api/objects/place.facility/test-1", user=PLANNER)
     assert status == 200, thing
     values = {field["name"]: field["value"] for field in thing["fields"]}
-    assert values["capacity"] == 20 and values["opens"] == "08:00"
+    assert values["capacity"] == 20 and values["opens"] == "08:00" and values["kind"] == "chs"
+    [kind] = [field for field in thing["fields"] if field["name"] == "kind"]
+    assert kind["labels"]["chs"]["zh"] == "社区卫生服务站"
     assert thing["geometry"] == {"type": "Point", "coordinates": [104.08, 30.65]}
     assert thing["editable"] and thing["name"] == "锦江测试诊所" and thing["version"] == 2
     assert [link["dataset"] for link in thing["links"]][:1] == ["place.area"]
@@ -138,6 +147,7 @@ def test_an_edit_keeps_the_contract(peopled):
     assert "capacity" in refusal({"capacity": "many"})
     assert "name" in refusal({"name": None})
     assert "colour" in refusal({"colour": "red"})
+    assert "kind" in refusal({"kind": "社区食堂"}), "a label is no code"
     assert "area_code" in refusal({"area_code": "锦江"})
     assert "geometry" in refusal({"geometry": {"type": "Point", "coordinates": ["x"]}})
     assert "why" in refusal({}, reason="  ")
@@ -216,7 +226,7 @@ def test_a_file_is_taken_into_a_register(tmp_path):
 
     def row(number, capacity, name="诊所"):
         return (
-            f"f{number},clinic,{name},510104017001,,{capacity},,,,,,,,"
+            f"f{number},chs,{name},510104017001,,{capacity},,,,,,,,"
             f"POINT(104.0{number} 30.65)\n"
         )
 

@@ -23,7 +23,7 @@ HEAD = (
 
 def facility(number, name, capacity):
     place = f"POINT(104.0{number} 30.65)"
-    return f"tried-{RUN}-{number},clinic,{name}试诊所{RUN},510104017001,,{capacity},,,,,,,,{place}"
+    return f"tried-{RUN}-{number},chs,{name}试诊所{RUN},510104017001,,{capacity},,,,,,,,{place}"
 
 
 # The second row has no capacity to speak of, the third none that is a number.
@@ -180,6 +180,9 @@ def test_rows_of_a_file_are_repaired_in_the_browser(visit, keeper, tmp_path):
         expect(rows).to_have_count(3)
         mended = rows.filter(has_text="望江试诊所")
         expect(mended.get_by_role("cell", name="10", exact=True)).to_be_visible()
+        # The file says `chs`; people read what that is called.
+        expect(mended.get_by_role("cell", name="社区卫生服务站", exact=True)).to_be_visible()
+        expect(mended.get_by_title("社区卫生服务站（chs）")).to_be_visible()
         visitor.take("register")
 
 
@@ -194,6 +197,8 @@ def test_a_row_is_changed_with_a_reason_and_keeps_its_history(visit, keeper):
         expect(version).to_contain_text("第 1 版")
         page.get_by_role("button", name="修改", exact=True).click()
         capacity = page.get_by_role("textbox", name="容量", exact=True)
+        kinds = page.get_by_role("combobox", name="类型", exact=True).locator("option")
+        expect(kinds.filter(has_text="公交车站")).to_have_attribute("value", "bus_stop")
         before = capacity.input_value()
         after = str(int(before) + 7)
         capacity.fill(after)

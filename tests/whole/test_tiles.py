@@ -82,6 +82,8 @@ def test_the_map_lists_what_may_be_seen(mapped):
     assert facility["key"] == ["id"] and facility["title_field"] == "name"
     assert {"id", "name", "kind", "capacity"} <= {field["name"] for field in facility["fields"]}
     assert facility["title"]["en"] and facility["group"]["zh"] and facility["style"]["kind"]
+    [kind] = [field for field in facility["fields"] if field["name"] == "kind"]
+    assert kind["labels"]["bus_stop"] == {"zh": "公交车站", "en": "Bus stop"}
     street = ecology["street"]
     assert street["minzoom"] == 6, "the widest streets come first"
 

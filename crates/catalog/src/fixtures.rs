@@ -25,6 +25,7 @@ pub fn field(name: &str, ty: FieldType, zh: &str, en: &str) -> Field {
         required: false,
         aliases: Vec::new(),
         codes: Vec::new(),
+        labels: BTreeMap::new(),
         place: Place::default(),
     }
 }

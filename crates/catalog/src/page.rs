@@ -93,6 +93,8 @@ pub struct FieldPage {
     pub pii: Pii,
     pub required: bool,
     pub codes: Vec<String>,
+    /// What the codes are called.
+    pub labels: BTreeMap<String, Text>,
     /// How the reader sees the values.
     pub seen: Seen,
 }
@@ -242,6 +244,7 @@ fn field_page(field: &Field, shown: &Shown) -> FieldPage {
         pii: field.pii,
         required: field.required,
         codes: field.codes.clone(),
+        labels: field.labels.clone(),
         seen: match shown {
             Shown::Plain => Seen::Plain,
             Shown::Masked(mask) => Seen::Masked(mask.clone()),

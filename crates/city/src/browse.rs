@@ -8,7 +8,7 @@ use catalog::Session;
 use catalog::sql::Access;
 use datafusion::common::ScalarValue;
 use futures::TryStreamExt;
-use pack::{Contract, DatasetKind, FieldType};
+use pack::{Contract, DatasetKind, Field, FieldType};
 use registry::Registers;
 
 use crate::objects::{Values, area_field, objects, quoted, quoted_table};
@@ -17,7 +17,7 @@ use crate::{City, CityError};
 /// Which rows.
 #[derive(Debug, Clone, Default)]
 pub struct RowsAsked {
-    /// A part of any text.
+    /// A part of any text, or of what a code is called.
     pub words: Option<String>,
     /// The beginning of the area's code.
     pub area: Option<String>,
@@ -167,15 +167,27 @@ fn filter_of(
         conditions.push(format!("starts_with({}, ${})", quoted(&field.name), params.len()));
     }
     if let Some(words) = asked.words.as_deref().map(str::trim).filter(|words| !words.is_empty()) {
-        params.push(ScalarValue::Utf8(Some(words.to_lowercase())));
+        let words = words.to_lowercase();
+        params.push(ScalarValue::Utf8(Some(words.clone())));
         let nth = params.len();
-        let texts: Vec<String> = contract
+        let searched = contract
             .fields
             .iter()
             .filter(|field| field.ty.arrow() == FieldType::Text.arrow())
-            .filter(|field| plain(access, &field.name))
-            .map(|field| format!("strpos(lower({}), ${nth}) > 0", quoted(&field.name)))
-            .collect();
+            .filter(|field| plain(access, &field.name));
+        let mut texts = Vec::new();
+        for field in searched {
+            let name = quoted(&field.name);
+            texts.push(format!("strpos(lower({name}), ${nth}) > 0"));
+            let called = codes_called(field, &words).map(|code| {
+                params.push(ScalarValue::Utf8(Some(code.to_owned())));
+                format!("${}", params.len())
+            });
+            let called: Vec<String> = called.collect();
+            if !called.is_empty() {
+                texts.push(format!("{name} IN ({})", called.join(", ")));
+            }
+        }
         if texts.is_empty() {
             return Err(CityError::Invalid(format!("{} has no texts to search", contract.id)));
         }
@@ -185,6 +197,13 @@ fn filter_of(
         conditions.push("true".to_owned());
     }
     Ok((conditions.join(" AND "), params))
+}
+
+/// The codes with these words, in small letters, in what they are called: that is what people see.
+fn codes_called<'a>(field: &'a Field, words: &'a str) -> impl Iterator<Item = &'a str> {
+    let says = move |text: &String| text.to_lowercase().contains(words);
+    let called = field.labels.iter().filter(move |(_, label)| says(&label.zh) || says(&label.en));
+    called.map(|(code, _)| code.as_str())
 }
 
 /// The order asked for and, behind it, the key: pages must not overlap.
@@ -236,6 +255,24 @@ mod tests {
         assert_eq!(params, [ScalarValue::Utf8(Some("' or 1=1".into()))]);
         let asked = RowsAsked { area: Some("51".into()), ..RowsAsked::default() };
         assert!(filter_of(&contract, &shown, &asked).is_err(), "there is no area in it");
+    }
+
+    #[test]
+    fn a_code_is_found_by_what_it_is_called() {
+        let contract = crate::quarantine::contract("data");
+        let asked = |words: &str, mask| {
+            let asked = RowsAsked { words: Some(words.into()), ..RowsAsked::default() };
+            filter_of(&contract, &access(&[("id", None), ("state", mask)]), &asked).unwrap()
+        };
+        let texts = "strpos(lower(\"id\"), $1) > 0 OR strpos(lower(\"state\"), $1) > 0";
+        for words in ["待处", "HANDLED"] {
+            let (sql, params) = asked(words, None);
+            assert_eq!(sql, format!("({texts} OR \"state\" IN ($2))"));
+            assert_eq!(params[1], ScalarValue::Utf8(Some("open".into())));
+        }
+        assert_eq!(asked("修理", None).0, format!("({texts})"));
+        let (sql, params) = asked("待处", Some(Mask::Redact));
+        assert_eq!((sql.as_str(), params.len()), ("(strpos(lower(\"id\"), $1) > 0)", 1));
     }
 
     #[test]

@@ -228,10 +228,10 @@ pub(crate) fn in_scope(session: &Session, area: Option<&str>) -> bool {
     area.is_none_or(|area| prefixes.iter().any(|prefix| area.starts_with(prefix.as_str())))
 }
 
-/// The field that people call a row by.
+/// The field that people call a row by. A title that is one of a few codes is not the row's own.
 pub fn name_field(contract: &Contract) -> Option<&Field> {
     const NAMES: [&str; 2] = ["name", "title"];
-    NAMES.iter().find_map(|name| contract.field(name))
+    NAMES.iter().find_map(|name| contract.field(name).filter(|field| field.codes.is_empty()))
 }
 
 fn name_of(contract: &Contract, values: &Values) -> Option<String> {

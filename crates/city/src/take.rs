@@ -259,7 +259,7 @@ pub(crate) mod tests {
         let mut text = format!("{COLUMNS}\n");
         for (id, capacity) in rows {
             let place = "510104017001";
-            text += &format!("{id},clinic,诊所,{place},,{capacity},,,,,,,,POINT(104.01 30.65)\n");
+            text += &format!("{id},chs,诊所,{place},,{capacity},,,,,,,,POINT(104.01 30.65)\n");
         }
         std::fs::write(&file, text).unwrap();
         ImportRequest {

@@ -99,6 +99,7 @@ fn contract() -> Contract {
         } else {
             Vec::new()
         },
+        labels: Default::default(),
         place: Place::default(),
     };
     Contract {

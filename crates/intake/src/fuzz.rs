@@ -89,6 +89,7 @@ fn contract() -> Contract {
         required: false,
         aliases: Vec::new(),
         codes: Vec::new(),
+        labels: Default::default(),
         place: Place::default(),
     };
     Contract {

@@ -194,6 +194,8 @@ pub struct Field {
     pub aliases: Vec<String>,
     /// Allowed values, where the field is coded.
     pub codes: Vec<String>,
+    /// What the codes are called: `urgent` → 紧急, Urgent. Each of them has a label, or none has.
+    pub labels: BTreeMap<String, Text>,
     pub place: Place,
 }
 
@@ -548,7 +550,7 @@ pub struct TileColumn {
     pub name: String,
     pub title: Text,
     pub unit: Option<String>,
-    /// What coded values are called: `urgent` → 紧急, urgent.
+    /// What values are called, where their field has no labels or they are to be called otherwise.
     pub labels: BTreeMap<String, Text>,
     pub place: Place,
 }

@@ -91,11 +91,56 @@ const USER_COLUMNS: &[Column] = &[
     ("created_at", "创建时间", "Made at", FieldType::Timestamp, true),
 ];
 
+/// A code, and what it is called in Chinese and English.
+type Code = (&'static str, &'static str, &'static str);
+
+const KINDS: &[Code] = &[
+    ("stream", "实时流", "Stream"),
+    ("snapshot", "快照", "Snapshot"),
+    ("register", "登记册", "Register"),
+];
+const ATTRIBUTES: &[Code] = &[
+    ("unconditional", "无条件共享", "Unconditional"),
+    ("conditional", "有条件共享", "Conditional"),
+    ("not_shared", "不予共享", "Not shared"),
+];
+const ROW_STATES: &[Code] = &[
+    ("open", "待处理", "To be handled"),
+    ("repaired", "已修复", "Repaired"),
+    ("dismissed", "不收入", "Dismissed"),
+];
+const REQUEST_STATES: &[Code] = &[
+    ("requested", "待审批", "Waiting"),
+    ("granted", "已授权", "Granted"),
+    ("refused", "已拒绝", "Refused"),
+    ("withdrawn", "已撤回", "Withdrawn"),
+    ("revoked", "已收回", "Revoked"),
+    ("expired", "已到期", "Expired"),
+];
+const OUTCOMES: &[Code] =
+    &[("done", "已完成", "Done"), ("denied", "被拒绝", "Denied"), ("failed", "失败", "Failed")];
+
+/// The codes of a field; none where it holds anything.
+fn codes(dataset: &str, field: &str) -> &'static [Code] {
+    match (dataset, field) {
+        (DATASETS, "kind") => KINDS,
+        (DATASETS, "sharing") => ATTRIBUTES,
+        (QUARANTINE, "state") => ROW_STATES,
+        (REQUESTS, "state") => REQUEST_STATES,
+        (AUDIT, "outcome") => OUTCOMES,
+        _ => &[],
+    }
+}
+
 fn text(zh: &str, en: &str) -> Text {
     Text { zh: zh.to_owned(), en: en.to_owned() }
 }
 
-fn fields(columns: &[Column]) -> Vec<Field> {
+fn labels(of: &[Code]) -> BTreeMap<String, Text> {
+    of.iter().map(|(code, zh, en)| ((*code).to_owned(), text(zh, en))).collect()
+}
+
+fn fields(dataset: &str, columns: &[Column]) -> Vec<Field> {
     let field = |(name, zh, en, ty, required): &Column| Field {
         name: (*name).to_owned(),
         ty: *ty,
@@ -108,7 +153,8 @@ fn fields(columns: &[Column]) -> Vec<Field> {
         pii: if *name == "raw" { Pii::Sensitive } else { Pii::None },
         required: *required,
         aliases: Vec::new(),
-        codes: Vec::new(),
+        codes: codes(dataset, name).iter().map(|(code, ..)| (*code).to_owned()).collect(),
+        labels: labels(codes(dataset, name)),
         place: Place::default(),
     };
     columns.iter().map(field).collect()
@@ -127,7 +173,7 @@ fn own(id: &str, title: Text, description: Text, owner: &str, columns: &[Column]
         accountable: "data steward".to_owned(),
         source_system: "shujin".to_owned(),
         kind: DatasetKind::Register,
-        fields: fields(columns),
+        fields: fields(id, columns),
         key: vec![columns[0].0.to_owned()],
         time: None,
         geometry: None,
@@ -261,6 +307,18 @@ mod tests {
             let contract = contracts.iter().find(|c| c.id == policy.dataset).unwrap();
             let filter = policy.row_filter.expect("these all filter");
             plan_predicate(contract, &filter, Scope::Session).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_coded_has_its_codes() {
+        let contracts = contracts("data");
+        let fields = contracts.iter().flat_map(|contract| &contract.fields);
+        let coded: Vec<&Field> = fields.filter(|field| !field.codes.is_empty()).collect();
+        let names: Vec<&str> = coded.iter().map(|field| field.name.as_str()).collect();
+        assert_eq!(names, ["state", "kind", "sharing", "state", "outcome"]);
+        for field in coded {
+            assert!(field.codes.iter().all(|code| field.labels.contains_key(code)));
         }
     }
 

@@ -303,6 +303,15 @@ impl<'a> Table<'a> {
         Some(text)
     }
 
+    /// A table of names, each with its words; empty where it is not there.
+    pub fn labels(&self, key: &str) -> BTreeMap<String, Text> {
+        let Some(table) = self.table_if(key) else { return BTreeMap::new() };
+        let named = table.keys().into_iter().map(|name| (name.clone(), table.label(&name)));
+        let labels = named.collect();
+        table.finish();
+        labels
+    }
+
     pub fn table_if(&self, key: &str) -> Option<Table<'a>> {
         let value = self.get(key)?;
         let Some(table) = value.get_ref().as_table() else {

@@ -39,6 +39,8 @@ export interface Field {
   pii: string;
   required: boolean;
   codes: string[];
+  /** What the codes are called. */
+  labels?: Record<string, Text>;
   /** How the reader sees it: `plain`, `masked` with a mask, `nothing`. */
   seen: { as: 'plain' | 'masked' | 'nothing'; mask?: string };
 }

@@ -29,6 +29,8 @@ export interface LayerField {
   title: Text;
   unit?: string | null;
   type: string;
+  /** What its codes are called. */
+  labels?: Record<string, Text>;
   masked?: boolean;
 }
 
@@ -62,6 +64,8 @@ export interface ObjectField {
   unit?: string | null;
   type: string;
   value: Cell;
+  /** What the codes of its field are called. */
+  labels?: Record<string, Text>;
   masked: boolean;
   class?: string | null;
 }

@@ -11,6 +11,8 @@ export interface RegisterField {
   class?: string | null;
   required: boolean;
   codes: string[];
+  /** What the codes are called. */
+  labels?: Record<string, Text>;
   masked: boolean;
 }
 
@@ -47,6 +49,7 @@ export interface ObjectField {
   unit: string | null;
   type: string;
   value: Cell;
+  labels?: Record<string, Text>;
   masked: boolean;
   class?: string | null;
 }

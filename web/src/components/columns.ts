@@ -3,6 +3,7 @@
 import type { Cell, Column, Row } from '@/api/types';
 import { text } from '@/i18n';
 import { dateTime, number, unitOf } from '@/i18n/format';
+import { codeBehind, labelOf } from '@/i18n/label';
 import { isNumeric, isTime } from './chart/spec';
 import type { TableColumn } from './table';
 
@@ -15,7 +16,7 @@ export const titleOf = (column: Column): string => text(column.title) || column.
 /** A coded value by its name. */
 export function labelled(column: Column, value: Cell | undefined): string {
   if (value == null) return '—';
-  return text(column.labels?.[String(value)]) || String(value);
+  return labelOf(column, String(value));
 }
 
 export function tableColumns(columns: readonly Column[], rows: readonly Row[]): TableColumn[] {
@@ -41,7 +42,8 @@ export function tableColumns(columns: readonly Column[], rows: readonly Row[]): 
       return { ...base, format };
     }
     if (column.labels) {
-      return { ...base, format: (value: Cell) => labelled(column, value) };
+      const format = (value: Cell): string => labelled(column, value);
+      return { ...base, format, code: (value: Cell) => codeBehind(column, value) };
     }
     return base;
   });

@@ -1,6 +1,6 @@
 // What a table shows, apart from how: columns, their widths and the order of rows.
 import type { Cell, Row } from '@/api/types';
-import { number } from '@/i18n/format';
+import { bracketed, number } from '@/i18n/format';
 
 export interface TableColumn {
   key: string;
@@ -11,6 +11,8 @@ export interface TableColumn {
   chars?: number;
   sortable?: boolean;
   format?: (value: Cell, row: Row) => string;
+  /** The code behind what is shown, where it is another. */
+  code?: (value: Cell) => string | undefined;
 }
 
 export interface Sort {
@@ -41,6 +43,13 @@ export function show(value: Cell | undefined): string {
 export function cellText(column: TableColumn, row: Row): string {
   const value = row[column.key] ?? null;
   return column.format ? column.format(value, row) : show(value);
+}
+
+/** What a cell says to who rests on it: all of it, where it is cut off, and the code behind it. */
+export function cellHint(column: TableColumn, row: Row): string {
+  const shown = cellText(column, row);
+  const code = column.code?.(row[column.key] ?? null);
+  return code ? bracketed(shown, code) : shown;
 }
 
 export function charsOf(column: TableColumn, rows: readonly Row[]): number {

@@ -61,6 +61,7 @@ pub fn field(name: &str, ty: FieldType) -> Field {
         required: false,
         aliases: Vec::new(),
         codes: Vec::new(),
+        labels: BTreeMap::new(),
         place: Default::default(),
     }
 }

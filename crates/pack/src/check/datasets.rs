@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use super::{Names, known, plain_name, unique};
 use crate::diagnostics::Diagnostic;
 use crate::load::{Draft, Sited};
-use crate::model::{Class, Contract, DatasetKind, Field, FieldType, Pii, SharingAttribute};
+use crate::model::{Class, Contract, DatasetKind, Field, FieldType, Pii, Place, SharingAttribute};
 use crate::source::Sites;
 use crate::sql::{self, Scope};
 
@@ -45,7 +45,7 @@ pub(super) fn check(draft: &Draft, names: &Names<'_>) {
 }
 
 fn head(Sited { value, sites, .. }: &Sited<Contract>, names: &Names<'_>) {
-    let note = |key: &str, fault: fn(crate::model::Place) -> Diagnostic| {
+    let note = |key: &str, fault: fn(Place) -> Diagnostic| {
         names.fault(fault(sites.place(key)));
     };
     let parts: Vec<&str> = value.id.split('.').collect();
@@ -114,12 +114,43 @@ fn fields(Sited { value, sites, sound }: &Sited<Contract>, names: &Names<'_>) {
                     .found(word(field.ty)),
             );
         }
+        if *sound {
+            labels(field, |key| site(index, key), names);
+        }
         personal(field, || site(index, "pii"), names);
     }
     aliases(value, sites, names);
 }
 
-fn personal(field: &Field, place: impl Fn() -> crate::model::Place, names: &Names<'_>) {
+/// Labels are of codes. A field with some has one for each code: a list of which every other word
+/// is a code reads worse than one of codes.
+fn labels(field: &Field, site: impl Fn(&str) -> Place, names: &Names<'_>) {
+    let Field { name, codes, labels, .. } = field;
+    if labels.is_empty() {
+        return;
+    }
+    if codes.is_empty() {
+        names.fault(
+            Diagnostic::new(site("labels"), format!("`{name}` has labels and no codes"))
+                .mend("list the values that are allowed: add `codes = [\"…\"]`"),
+        );
+        return;
+    }
+    for code in labels.keys() {
+        let place = || site(&format!("labels.{code}"));
+        known("code", code, codes.iter().map(String::as_str), place, names);
+    }
+    for (at, code) in codes.iter().enumerate().filter(|(_, code)| !labels.contains_key(*code)) {
+        let place = site(&format!("codes.{at}"));
+        let words = format!("`{code} = {{ zh = \"…\", en = \"…\" }}`");
+        names.fault(
+            Diagnostic::new(place, format!("the code `{code}` has no label"))
+                .mend(format!("add {words} to the labels, or label none")),
+        );
+    }
+}
+
+fn personal(field: &Field, place: impl Fn() -> Place, names: &Names<'_>) {
     if field.pii == Pii::None {
         return;
     }

@@ -2,8 +2,6 @@
 //!
 //! Judges what a value says by itself; roles, units and queries are `check`'s.
 
-use std::collections::BTreeMap;
-
 use crate::diagnostics::Diagnostic;
 use crate::model::{Better, Board, Tile, TileColumn, TileKind};
 use crate::reader::Table;
@@ -59,19 +57,11 @@ fn tile(table: &Table<'_>) -> Tile {
 }
 
 fn column(table: &Table<'_>) -> TileColumn {
-    let mut labels = BTreeMap::new();
-    if let Some(named) = table.table_if("labels") {
-        for value in named.keys() {
-            let label = named.label(&value);
-            labels.insert(value, label);
-        }
-        named.finish();
-    }
     let read = TileColumn {
         name: table.text("name"),
         title: table.label("title"),
         unit: table.text_if("unit"),
-        labels,
+        labels: table.labels("labels"),
         place: table.own_place(),
     };
     table.finish();

@@ -133,6 +133,7 @@ fn fields(table: &Table<'_>) -> Vec<Field> {
                 required: field.flag("required"),
                 aliases: field.texts("aliases"),
                 codes: field.texts("codes"),
+                labels: field.labels("labels"),
                 place: field.own_place(),
             };
             field.finish();

@@ -40,6 +40,23 @@ fn the_contracts_have_the_fields_that_were_agreed() {
     assert_eq!(geometry.ty, FieldType::Geometry);
 }
 
+/// Who reads a screen reads no codes: each has a name in both languages.
+#[test]
+fn every_code_is_called_something() {
+    let pack = load();
+    let fields = pack.datasets.values().flat_map(|contract| &contract.fields);
+    let coded: Vec<_> = fields.filter(|field| !field.codes.is_empty()).collect();
+    assert!(coded.len() >= 21, "{}", coded.len());
+    for field in coded {
+        for code in &field.codes {
+            let place = &field.place;
+            assert!(field.labels.contains_key(code), "{}:{}: {code}", place.file, place.line);
+        }
+    }
+    let stop = &pack.datasets["place.facility"].field("kind").unwrap().labels["bus_stop"];
+    assert_eq!((stop.zh.as_str(), stop.en.as_str()), ("公交车站", "Bus stop"));
+}
+
 /// The census mapping's pattern takes the 38 columns of people by age and sex and no other of
 /// the file's 153, many of which also speak of men, women and ages.
 #[test]

@@ -41,7 +41,7 @@ fn facilities(rows: &[(&str, i64)]) -> RecordBatch {
         };
         match field.name().as_str() {
             "id" => texts(|id| id),
-            "kind" => texts(|_| "clinic"),
+            "kind" => texts(|_| "chs"),
             "name" => texts(|_| "社区\n\"卫生\"服务中心"),
             "area_code" => texts(|_| "510104017001"),
             "capacity" => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.1))),

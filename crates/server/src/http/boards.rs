@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Http;
-use super::datasets::Names;
+use super::datasets::{Names, labels};
 use super::input::{Asked, Named, Who};
 use super::problem::Problem;
 use crate::fault::{Code, Fault};
@@ -242,7 +242,8 @@ fn rows(answer: &Answered) -> Result<Vec<serde_json::Map<String, serde_json::Val
     }
 }
 
-/// What the tile calls its columns; else what the field behind one is called; else its name.
+/// What the tile calls its columns and their values; else what the field behind one calls them;
+/// else the names themselves.
 fn columns(http: &Http, tile: &Tile, answer: &Answered) -> Vec<TileColumnView> {
     let fields = answer.fields.iter().map(Option::as_ref).chain(std::iter::repeat(None));
     let column = |(column, field): (&arrow::datatypes::FieldRef, Option<&pack::Field>)| {
@@ -257,14 +258,15 @@ fn columns(http: &Http, tile: &Tile, answer: &Answered) -> Vec<TileColumnView> {
             (Some(named), _) => named.unit.clone(),
             (None, field) => field.and_then(|field| field.unit.clone()),
         };
-        let labels = named.into_iter().flat_map(|named| &named.labels);
+        let own = named.map(|named| &named.labels).filter(|own| !own.is_empty());
+        let called = own.or_else(|| field.map(|field| &field.labels));
         TileColumnView {
             name,
             title,
             unit_title: unit.as_ref().map(|code| unit_title(http, code)),
             unit,
             ty: type_word(column.data_type()),
-            labels: labels.map(|(value, label)| (value.clone(), label.into())).collect(),
+            labels: called.map(labels).unwrap_or_default(),
         }
     };
     answer.schema.fields().iter().zip(fields).map(column).collect()

@@ -1,6 +1,7 @@
 //! The catalogue over HTTP: what there is, what one dataset is, how good it is, where an answer
 //! comes from, and all of it as DCAT. A principal finds what it may know about and nothing else.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -50,6 +51,11 @@ impl From<&Text> for Names {
     fn from(text: &Text) -> Self {
         Self { zh: text.zh.clone(), en: text.en.clone() }
     }
+}
+
+/// What codes are called.
+pub(super) fn labels(of: &BTreeMap<String, Text>) -> BTreeMap<String, Names> {
+    of.iter().map(|(code, label)| (code.clone(), label.into())).collect()
 }
 
 /// One dataset of a list.

@@ -1,7 +1,7 @@
 //! What a map shows to whoever asks: the view to open with, and the layers of the pack that it may
 //! read, each with the fields that it may see.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use axum::Json;
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::Http;
 use super::areas::AreaTree;
-use super::datasets::Names;
+use super::datasets::{Names, labels};
 use super::input::Who;
 use super::problem::Problem;
 use crate::fault::{Code, Fault};
@@ -106,6 +106,9 @@ pub struct FieldView {
     #[serde(rename = "type")]
     #[schema(value_type = String)]
     pub ty: pack::FieldType,
+    /// What its codes are called.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Names>,
     /// Whether values are masked.
     pub masked: bool,
 }
@@ -156,6 +159,7 @@ pub(super) async fn layer_view(
             title: (&field.title).into(),
             unit: field.unit.clone(),
             ty: field.ty,
+            labels: labels(&field.labels),
             masked: !sight.plain(name),
         });
     }

@@ -1,6 +1,7 @@
 //! One row as a thing to look at: its fields with their titles, where it is, what it points at,
 //! what it was.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,13 +9,13 @@ use axum::extract::State;
 use catalog::Session;
 use chrono::{DateTime, Utc};
 use city::{FieldOf, Object, RowChange};
-use pack::{Class, Field, FieldType};
+use pack::{Class, FieldType};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Http;
-use super::datasets::Names;
+use super::datasets::{Names, labels};
 use super::input::{Asked, Named, Who};
 use super::problem::Problem;
 use crate::fault::Fault;
@@ -60,6 +61,9 @@ pub struct ValueView {
     pub ty: FieldType,
     #[schema(value_type = Object)]
     pub value: Value,
+    /// What the codes of its field are called.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Names>,
     pub masked: bool,
     #[schema(value_type = Option<String>)]
     pub class: Option<Class>,
@@ -100,8 +104,16 @@ pub struct LinkView {
 
 impl From<FieldOf> for ValueView {
     fn from(FieldOf { field, value, mask }: FieldOf) -> Self {
-        let Field { name, title, unit, ty, class, .. } = field;
-        Self { name, title: (&title).into(), unit, ty, value, masked: mask.is_some(), class }
+        Self {
+            title: (&field.title).into(),
+            labels: labels(&field.labels),
+            name: field.name,
+            unit: field.unit,
+            ty: field.ty,
+            value,
+            masked: mask.is_some(),
+            class: field.class,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Registers over HTTP: browsed by who may read them, edited by who keeps them — with a reason,
 //! against the version that was looked at.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Http;
 use super::boards::prefix_of;
-use super::datasets::Names;
+use super::datasets::{Names, labels};
 use super::input::{Asked, Input, Named, Who};
 use super::objects::ChangeView;
 use super::problem::Problem;
@@ -61,6 +62,9 @@ pub struct RegisterField {
     pub required: bool,
     /// Allowed values; empty: any.
     pub codes: Vec<String>,
+    /// What the codes are called.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Names>,
     pub masked: bool,
 }
 
@@ -68,7 +72,7 @@ pub struct RegisterField {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RowsQuery {
-    /// A part of any text of the row.
+    /// A part of any text of the row, or of what a code in it is called.
     q: Option<String>,
     /// Code of the area that the rows lie in.
     area: Option<String>,
@@ -161,6 +165,7 @@ fn fields(contract: &Contract, access: &Access) -> Vec<RegisterField> {
             class: field.class,
             required: field.required,
             codes: field.codes.clone(),
+            labels: labels(&field.labels),
             masked: mask.is_some(),
         })
     };

@@ -2,6 +2,7 @@
 // `/tiles`, signs from `signs.ts`, letters from the reader's own fonts. Nothing here touches the page.
 import type { LayerSpecification, SourceSpecification, StyleSpecification } from 'maplibre-gl';
 import type { LayerClass, MapLayer, MapView } from '@/api/map';
+import type { Text } from '@/api/types';
 import type { Language } from '@/i18n';
 import { type Overlay, overlaySources, overSigns, underSigns, unwritten } from './overlay';
 import { hueOf, type Palette } from './palette';
@@ -129,7 +130,7 @@ function fills(layer: MapLayer, { palette, scale, language }: StyleState): Layer
     paint: { 'line-color': colour as Value<string>, 'line-width': 1.4 },
   });
   // Colour alone would not say what a piece of land is for.
-  const names = byClass(layer, (value) => className(layer, value, language), '');
+  const names = classNames(layer, language);
   drawn.push({
     id: `${layer.id}/name`,
     type: 'symbol',
@@ -141,9 +142,28 @@ function fills(layer: MapLayer, { palette, scale, language }: StyleState): Layer
   return drawn;
 }
 
+/** What a class is called: by the map's own word, else by its field's, else, of areas, by ours. */
+export function classTitle(layer: MapLayer, value: string): Text | undefined {
+  const { class: field, classes } = layer.style;
+  const own = classes?.find((one) => one.value === value)?.title;
+  const labels = layer.fields.find((one) => one.name === field)?.labels;
+  const level = field === 'level' ? LEVELS.find((one) => one.value === value)?.title : undefined;
+  return own ?? labels?.[value] ?? level;
+}
+
 export function className(layer: MapLayer, value: string, language: Language): string {
-  const title = layer.style.classes?.find((one) => one.value === value)?.title;
+  const title = classTitle(layer, value);
   return title ? title[language] || title.zh : value;
+}
+
+/** The name of a feature's class. */
+function classNames(layer: MapLayer, language: Language): Expression | string {
+  const { class: field, classes = [] } = layer.style;
+  const labels = layer.fields.find((one) => one.name === field)?.labels ?? {};
+  const values = new Set([...classes.map((one) => one.value), ...Object.keys(labels)]);
+  if (!field || values.size === 0) return '';
+  const cases = [...values].flatMap((value) => [value, className(layer, value, language)]);
+  return ['match', ['get', field], ...cases, ''] as unknown as Expression;
 }
 
 /** Streets: the first classes are the widest, and the first two have a colour of their own. */

@@ -2,6 +2,8 @@
 // form (`capacity: expected an integer, found `x``); what has no known form is shown as it is.
 import { i18n, text } from '@/i18n';
 import type { Text } from '@/api/types';
+import { listed } from '@/i18n/format';
+import { type Coded, labelAndCode } from '@/i18n/label';
 import './words';
 
 export interface Refusal {
@@ -14,6 +16,8 @@ export interface Refusal {
 export interface Contract {
   fields: readonly string[];
   rules: ReadonlyMap<string, Text>;
+  /** What codes of the fields are called. */
+  coded?: ReadonlyMap<string, Coded>;
 }
 
 const RULE = /^breaks the rule ([\w.-]+)(?:: ([\s\S]+))?$/;
@@ -34,12 +38,17 @@ const KINDS: [RegExp, string][] = [
   [/^an identity number/, 'identity'],
 ];
 
-function kindOf(expected: string): string {
+/** Names stand before their codes: a file and a correction have the codes. */
+function codesNamed(list: string, of: Coded | undefined): string {
+  return of?.labels ? listed(list.split(', ').map((code) => labelAndCode(of, code))) : list;
+}
+
+function kindOf(expected: string, of: Coded | undefined): string {
   const { t } = i18n.global;
   const known = KINDS.find(([form]) => form.test(expected));
   if (known) return t(`refusal.kind.${known[1]}`);
   const list = /^one of ([\s\S]+)$/.exec(expected);
-  if (list) return t('refusal.kind.list', { list: list[1] ?? '' });
+  if (list) return t('refusal.kind.list', { list: codesNamed(list[1] ?? '', of) });
   const cells = /^(\d+) cells$/.exec(expected);
   if (cells) return t('refusal.kind.cells', { count: cells[1] ?? '' });
   return expected;
@@ -53,8 +62,12 @@ function ruleWords(id: string, sql: string | undefined, rules: Contract['rules']
   return t('refusal.ruleUnnamed', { sql: sql ?? id });
 }
 
-/** A message of the server, read. */
-export function readRefusal(message: string, contract: Contract): Refusal {
+/** A message of the server, read; `of` is the field where the message does not name it itself. */
+export function readRefusal(
+  message: string,
+  contract: Contract,
+  of: string | null = null,
+): Refusal {
   const { t } = i18n.global;
   const named = /^`?([A-Za-z_]\w*)`?:? ([\s\S]+)$/.exec(message);
   const field = contract.fields.find((name) => name === named?.[1]);
@@ -69,7 +82,11 @@ export function readRefusal(message: string, contract: Contract): Refusal {
   const expected = EXPECTED.exec(said);
   if (!expected) return { fields, words: said };
   const [, what = '', found] = expected;
-  const values = { expected: kindOf(what), found: (found ?? '').replace(/^`([\s\S]*)`$/, '$1') };
+  const coded = contract.coded?.get(field ?? of ?? '');
+  const values = {
+    expected: kindOf(what, coded),
+    found: (found ?? '').replace(/^`([\s\S]*)`$/, '$1'),
+  };
   const bare = found === undefined || found === 'none' || values.found === '';
   return { fields, words: t(bare ? 'refusal.should' : 'refusal.shouldIs', values) };
 }

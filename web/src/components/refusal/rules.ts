@@ -9,6 +9,7 @@ export interface KnownField {
   unit: string | null;
   type: string;
   codes: string[];
+  labels?: Record<string, Text>;
   required: boolean;
 }
 

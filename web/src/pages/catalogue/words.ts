@@ -97,6 +97,7 @@ addWords(
       key: '主键',
       required: '必填',
       codes: '取值：{codes}',
+      codeCount: '取值 {count} 种',
       level: '{level} 级',
     },
     type: {
@@ -228,6 +229,7 @@ addWords(
       key: 'Key',
       required: 'Required',
       codes: 'Values: {codes}',
+      codeCount: '{count} values',
       level: 'level {level}',
     },
     type: {

@@ -6,7 +6,7 @@ import { outline, outlines, type MapLayer, type MapView } from '@/api/map';
 import { useLoad } from '@/app/load';
 import { area } from '@/app/scope';
 import { titleFrom } from '@/components/map/pick';
-import { classesOf, isAreas } from '@/components/map/style';
+import { classTitle, isAreas } from '@/components/map/style';
 import { language } from '@/i18n';
 
 export interface Looked {
@@ -92,8 +92,7 @@ export function useArea(view: Ref<MapView | undefined>) {
   return { ...loaded, layer, shape, children };
 }
 
-/** What a level is called, from the classes of the layer of areas. */
+/** What a level is called by the layer of areas. */
 export function levelTitle(layer: MapLayer | null, level: string): MapLayer['title'] | string {
-  const classes = layer ? classesOf(layer, []) : [];
-  return classes.find((one) => one.value === level)?.title ?? level;
+  return (layer && classTitle(layer, level)) ?? level;
 }

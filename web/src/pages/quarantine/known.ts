@@ -35,7 +35,8 @@ export function useKnown(ids: Ref<readonly string[]>): Tell {
     reason: (dataset, reason) => reasonWords(reason, of(dataset).rules),
     why: (row) => {
       const { fields, rules } = of(row.dataset);
-      return readRefusal(row.message, { fields: [...fields.keys()], rules }).words;
+      const contract = { fields: [...fields.keys()], rules, coded: fields };
+      return readRefusal(row.message, contract, row.field).words;
     },
   };
 }

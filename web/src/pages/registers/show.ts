@@ -4,6 +4,7 @@ import type { Cell } from '@/api/types';
 import type { TableColumn } from '@/components/table';
 import { i18n, text } from '@/i18n';
 import { date, dateTime, number, unit } from '@/i18n/format';
+import { codeBehind, labelOf } from '@/i18n/label';
 import './words';
 
 const DIGITS_MAX = 6;
@@ -16,7 +17,7 @@ export interface Names {
   district: (code: string) => string;
 }
 
-type Told = Pick<RegisterField, 'name' | 'type'>;
+type Told = Pick<RegisterField, 'name' | 'type' | 'labels'>;
 
 /** Years, codes and numbers of things are not grouped by thousands. */
 const UNGROUPED = /(^|_)(year|code|id|no|seq|key|number)$/i;
@@ -47,7 +48,7 @@ export function valueText(field: Told, value: Cell | undefined, names: Names): s
     const district = names.district(value);
     return district ? `${district} ${value}` : value;
   }
-  return value;
+  return labelOf(field, value);
 }
 
 /** The unit of a field's values as shown: money is shown in yuan. */
@@ -58,9 +59,12 @@ export function unitOf(field: Pick<RegisterField, 'type' | 'unit'>): string {
 const isNumeric = (field: RegisterField): boolean =>
   ['integer', 'number', 'money'].includes(field.type);
 
-/** What people call a row by stands first: on a telephone it is all that is seen at once. */
-export function nameFirst<F extends { name: string }>(fields: readonly F[]): F[] {
-  const name = fields.find((field) => field.name === 'name' || field.name === 'title');
+/** What people call a row by stands first: on a telephone it is all that is seen at once. A title
+ * that is one of a few codes calls no row. */
+export function nameFirst<F extends { name: string; codes?: string[] }>(fields: readonly F[]): F[] {
+  const name = fields.find(({ name, codes }) => {
+    return (name === 'name' || name === 'title') && !codes?.length;
+  });
   return name ? [name, ...fields.filter((field) => field !== name)] : [...fields];
 }
 
@@ -71,6 +75,7 @@ export function columnsOf(fields: readonly RegisterField[], names: Names): Table
     unit: unitOf(field),
     sortable: true,
     format: (value) => valueText(field, value, names),
+    ...(field.labels ? { code: (value: Cell) => codeBehind(field, value) } : {}),
     ...(isNumeric(field) ? { align: 'right' as const } : {}),
   }));
 }
