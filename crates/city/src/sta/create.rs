@@ -91,7 +91,7 @@ impl City {
         self.give_numbers(&mut draft).await?;
 
         let (rows, moves) = self.rows_of(session, &draft, &known, now).await?;
-        self.put_rows(session, &rows, &terms, now).await?;
+        self.put_drafted(session, &rows, &terms, now).await?;
         for moved in moves {
             let place = rows.places.get(&moved.thing);
             self.move_thing(session, &moved, place, now).await?;
@@ -196,7 +196,7 @@ impl City {
         Ok((rows, moves))
     }
 
-    async fn put_rows(
+    async fn put_drafted(
         &self,
         session: &Session,
         rows: &Rows,

@@ -16,7 +16,7 @@ use sensing::schema::EntityKind;
 use super::columns::{Columns, Terms};
 use super::create::feature_columns;
 use super::known::{Numbers, Stream};
-use super::{FEATURE, LOCATION, OBSERVATION, THING_LOCATION, number, unread};
+use super::{FEATURE, FEATURES_MAX, LOCATION, OBSERVATION, THING_LOCATION, number, unread};
 use crate::{City, CityError};
 
 /// Observations of one frame of the log: well below what a frame may have in bytes, unless each
