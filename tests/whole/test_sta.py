@@ -5,6 +5,7 @@ import urllib.parse
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
+import frost_sta_client as frost
 import pytest
 
 from conftest import add_user, answer, import_file, serve, token_of
@@ -324,8 +325,7 @@ def test_what_a_body_does_wrong_is_said_with_its_place(sensing, stream):
 
 
 def test_frost_s_client_makes_and_reads(sensing):
-    """PyPI `frost-sta-client`, where it is installed."""
-    frost = pytest.importorskip("frost_sta_client")
+    """PyPI's `frost-sta-client`."""
     service = frost.SensorThingsService(f"{sensing.http}{STA}")
     execute = service.execute
 
