@@ -27,6 +27,7 @@ mod kept;
 mod known;
 mod newest;
 mod objects;
+mod observations;
 mod open;
 mod platform;
 mod quarantine;
