@@ -14,7 +14,7 @@ mod table;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{ArrowPrimitiveType, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
@@ -153,11 +153,15 @@ impl Over {
         (0..keys.streams.len()).map(stands).map(Some).collect()
     }
 
-    /// The corrections as rows of these columns of the observations.
+    /// The corrections as rows of these columns of the observations. A column that a pack has
+    /// given observations alone is empty.
     fn rows(&self, schema: &SchemaRef) -> Result<Vec<RecordBatch>, ArrowError> {
         let rows = self.rows.iter().map(|batch| {
-            let columns = schema.fields().iter().map(|field| named(batch, field.name()).cloned());
-            let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
+            let columns = schema.fields().iter().map(|field| {
+                let column = batch.column_by_name(field.name()).cloned();
+                column.unwrap_or_else(|| new_null_array(field.data_type(), batch.num_rows()))
+            });
+            let columns: Vec<ArrayRef> = columns.collect();
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
             RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
         });
