@@ -161,6 +161,7 @@ impl City {
             audit: audit.clone(),
             newest: Kept::for_times(KEPT_SHARE),
             asked: AtomicU64::new(0),
+            over: Mutex::default(),
         });
         let catalog = Catalog::open(
             pack.clone(),

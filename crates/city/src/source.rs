@@ -2,8 +2,8 @@
 //! registry, the platform's view of itself from all of them. The only place that knows which
 //! dataset lives where.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use catalog::SqlError;
@@ -17,6 +17,7 @@ use registry::{Registers, Registry, RegistryError};
 use store::lake::{Lake, LakeError};
 
 use crate::kept::Kept;
+use crate::observations::{OBSERVATION, Over, Versions};
 use crate::platform;
 
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Stores {
     pub newest: Kept<Option<DateTime<Utc>>>,
     /// Asked for the version of what is made anew each time.
     pub asked: AtomicU64,
+    /// What is laid over the observations, as the registers that it is made of were.
+    pub over: Mutex<Option<(Versions, Arc<Over>)>>,
 }
 
 /// Which room a dataset's rows are in.
@@ -47,6 +50,20 @@ fn room(contract: &Contract) -> Room {
         DatasetKind::Register if platform::makes(contract) => Room::Platform,
         DatasetKind::Register if Registers::keeps(contract) => Room::Registers,
         DatasetKind::Register => Room::Registry,
+    }
+}
+
+impl Stores {
+    /// A dataset's rows in the lake.
+    pub async fn lake_table(
+        &self,
+        dataset: &str,
+        as_of: Option<DateTime<Utc>>,
+    ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+        self.lake.snapshot(dataset, as_of).await.map_err(|error| match error {
+            gone @ LakeError::HistoryGone { .. } => no_past(gone.to_string()),
+            other => DataFusionError::External(Box::new(other)),
+        })
     }
 }
 
@@ -70,10 +87,8 @@ impl catalog::Source for Stores {
             Room::Platform => self.platform_table(contract, as_of).await,
             Room::Registers => self.registers.table(contract, as_of).await.map_err(external),
             Room::Registry => self.registry.table(contract, as_of).await.map_err(external),
-            Room::Lake => self.lake.snapshot(dataset, as_of).await.map_err(|error| match error {
-                gone @ LakeError::HistoryGone { .. } => no_past(gone.to_string()),
-                other => DataFusionError::External(Box::new(other)),
-            }),
+            Room::Lake if dataset == OBSERVATION => self.observations(as_of).await,
+            Room::Lake => self.lake_table(dataset, as_of).await,
         }
     }
 
@@ -82,6 +97,7 @@ impl catalog::Source for Stores {
             Some(Room::Platform) => self.asked.fetch_add(1, Ordering::Relaxed),
             Some(Room::Registers) => self.registers.version(dataset),
             Some(Room::Registry) => self.registry.version(),
+            Some(Room::Lake) if dataset == OBSERVATION => self.observations_version(),
             Some(Room::Lake) | None => self.lake.version(dataset),
         }
     }

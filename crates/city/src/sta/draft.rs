@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use sensing::entity::{Entity, NewEntity, Related, Target};
 use sensing::odata::EntityId;
-use sensing::schema::{EntityKind, SENSORTHINGS_1_1};
+use sensing::plan::ObservationKey;
+use sensing::schema::{EntityKind, Navigation, SENSORTHINGS_1_1};
 
 use super::known::Numbers;
 use super::number;
@@ -38,12 +39,21 @@ impl Node {
     }
 }
 
+/// Something that is there and whose own row holds the link: it turns to a new entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turned {
+    Entity(EntityKind, i64),
+    Observation(ObservationKey),
+}
+
 /// All entities of one body, the one that it is of first.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub nodes: Vec<Node>,
     /// What is linked to and there.
     pub existing: Numbers,
+    /// What turns to new entities, each with the place of that one among the nodes.
+    pub turned: Vec<(usize, Turned)>,
 }
 
 impl Draft {
@@ -63,8 +73,14 @@ impl Draft {
         self.nodes.push(Node { entity: new.entity, links, id: 0 });
         for Related { navigation, target } in new.related {
             let far = match target {
+                Target::Existing(id) if is_kept_with(kind, navigation.name) => {
+                    let id = number(&id).ok_or_else(|| unknown(navigation, &id))?;
+                    self.existing.insert((navigation.target, id));
+                    Far::Existing(id)
+                }
                 Target::Existing(id) => {
-                    self.existing(kind, navigation.name, navigation.target, &id)?
+                    self.turned.push((place, turned(kind, navigation, &id)?));
+                    continue;
                 }
                 Target::New(below) => {
                     let back =
@@ -75,25 +91,6 @@ impl Draft {
             self.nodes[place].links.push((navigation.name, far));
         }
         Ok(place)
-    }
-
-    fn existing(
-        &mut self,
-        kind: EntityKind,
-        navigation: &str,
-        target: EntityKind,
-        id: &EntityId,
-    ) -> Result<Far, CityError> {
-        if !is_kept_with(kind, navigation) {
-            let reason = format!(
-                "a link to {navigation} that are there changes them: change each of them instead"
-            );
-            return Err(CityError::Unsupported(reason));
-        }
-        let unknown = || CityError::Invalid(format!("there is no {navigation} {id:?} to link to"));
-        let id = number(id).ok_or_else(unknown)?;
-        self.existing.insert((target, id));
-        Ok(Far::Existing(id))
     }
 
     /// Nodes of each type.
@@ -116,20 +113,21 @@ impl Draft {
     /// What the body says of itself beside the standard: members of `properties`, the first
     /// entity's first.
     pub fn said(&self, member: &str) -> Option<String> {
-        let said = |node: &Node| {
-            let properties = match &node.entity {
-                Entity::Thing(thing) => thing.properties.as_ref(),
-                Entity::Location(location) => location.properties.as_ref(),
-                Entity::Sensor(sensor) => sensor.properties.as_ref(),
-                Entity::ObservedProperty(property) => property.properties.as_ref(),
-                Entity::Datastream(stream) => stream.properties.as_ref(),
-                Entity::MultiDatastream(stream) => stream.properties.as_ref(),
-                Entity::FeatureOfInterest(feature) => feature.properties.as_ref(),
-                Entity::HistoricalLocation(_) | Entity::Observation(_) => None,
-            };
-            properties?.value().get(member)?.as_str().map(str::to_owned)
-        };
-        self.nodes.iter().find_map(said)
+        self.nodes.iter().find_map(|node| said(&node.entity, member))
+    }
+
+    /// The newest of the body's HistoricalLocations of each Thing: when, and where it says.
+    pub fn told_places(&self) -> BTreeMap<i64, (i64, Vec<Far>)> {
+        let mut told: BTreeMap<i64, (i64, Vec<Far>)> = BTreeMap::new();
+        for node in &self.nodes {
+            let Entity::HistoricalLocation(historical) = &node.entity else { continue };
+            let Some(thing) = self.one(node, "Thing") else { continue };
+            let time = historical.time.micros();
+            if told.get(&thing).is_none_or(|(newest, _)| time > *newest) {
+                told.insert(thing, (time, node.links("Locations").collect()));
+            }
+        }
+        told
     }
 
     /// The Locations that Things come to, by Thing.
@@ -154,6 +152,46 @@ impl Draft {
         }
         places
     }
+}
+
+/// A text among an entity's properties.
+pub(super) fn said(entity: &Entity, member: &str) -> Option<String> {
+    let properties = match entity {
+        Entity::Thing(thing) => thing.properties.as_ref(),
+        Entity::Location(location) => location.properties.as_ref(),
+        Entity::Sensor(sensor) => sensor.properties.as_ref(),
+        Entity::ObservedProperty(property) => property.properties.as_ref(),
+        Entity::Datastream(stream) => stream.properties.as_ref(),
+        Entity::MultiDatastream(stream) => stream.properties.as_ref(),
+        Entity::FeatureOfInterest(feature) => feature.properties.as_ref(),
+        Entity::HistoricalLocation(_) | Entity::Observation(_) => None,
+    };
+    properties?.value().get(member)?.as_str().map(str::to_owned)
+}
+
+/// An existing entity that is linked to, by its type and number, or an observation by its key.
+pub(super) fn turned(
+    kind: EntityKind,
+    navigation: &Navigation,
+    id: &EntityId,
+) -> Result<Turned, CityError> {
+    let unknown = || unknown(navigation, id);
+    match (kind, navigation.target) {
+        (_, EntityKind::Observation) => match id {
+            EntityId::Text(text) => text.parse().map(Turned::Observation).map_err(|_| unknown()),
+            EntityId::Integer(_) => Err(unknown()),
+        },
+        (EntityKind::ObservedProperty, EntityKind::MultiDatastream) => {
+            let reason = "a MultiDatastream has as many ObservedProperties as data types: change \
+                          all of them at the MultiDatastream";
+            Err(CityError::Invalid(reason.to_owned()))
+        }
+        (_, target) => Ok(Turned::Entity(target, number(id).ok_or_else(unknown)?)),
+    }
+}
+
+fn unknown(navigation: &Navigation, id: &EntityId) -> CityError {
+    CityError::Invalid(format!("there is no {} {id} to link to", navigation.name))
 }
 
 /// The way from an entity of a type back to one of another.
@@ -225,12 +263,46 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_not_changed_from_its_other_end() {
+    fn what_is_there_and_holds_the_link_turns_to_the_new_one() {
         let sensor = r#"{
             "name": "s", "description": "d", "encodingType": "x", "metadata": "m",
             "Datastreams": [{ "@iot.id": 5 }]
         }"#;
-        let refused = draft(EntityKind::Sensor, sensor);
-        assert!(matches!(refused, Err(CityError::Unsupported(_))), "{refused:?}");
+        let turning = draft(EntityKind::Sensor, sensor).unwrap();
+        assert_eq!(turning.turned, [(0, Turned::Entity(EntityKind::Datastream, 5))]);
+        assert!(turning.existing.is_empty());
+        let property = r#"{
+            "name": "p", "definition": "x:p", "description": "d",
+            "MultiDatastreams": [{ "@iot.id": 5 }]
+        }"#;
+        let refused = draft(EntityKind::ObservedProperty, property);
+        assert!(matches!(refused, Err(CityError::Invalid(_))), "{refused:?}");
+        let feature = r#"{
+            "name": "f", "description": "d", "encodingType": "application/geo+json",
+            "feature": { "type": "Point", "coordinates": [104.06, 30.67] },
+            "Observations": [{ "@iot.id": "5-10-0" }]
+        }"#;
+        let turning = draft(EntityKind::FeatureOfInterest, feature).unwrap();
+        let key = "5-10-0".parse().unwrap();
+        assert_eq!(turning.turned, [(0, Turned::Observation(key))]);
+    }
+
+    #[test]
+    fn the_newest_of_told_places_counts() {
+        let thing = r#"{
+            "name": "t", "description": "d",
+            "HistoricalLocations": [
+                { "time": "2026-01-02T00:00:00Z", "Locations": [{ "@iot.id": 2 }] },
+                { "time": "2026-01-01T00:00:00Z", "Locations": [{ "@iot.id": 1 }] }
+            ]
+        }"#;
+        let mut draft = draft(EntityKind::Thing, thing).unwrap();
+        for (id, node) in (1..).zip(&mut draft.nodes) {
+            node.id = id;
+        }
+        assert!(draft.places().is_empty());
+        let told = draft.told_places();
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[&1].1, [Far::Existing(2)]);
     }
 }

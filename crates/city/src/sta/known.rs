@@ -190,7 +190,7 @@ impl City {
     }
 }
 
-fn terms(table: &super::table::Table, row: usize) -> Option<Terms> {
+pub(super) fn terms(table: &super::table::Table, row: usize) -> Option<Terms> {
     Some(Terms { owner: table.text("owner", row)?, sharing: table.text("sharing", row)? })
 }
 
@@ -200,12 +200,21 @@ fn listed(ids: &[i64]) -> String {
     ids.join(", ")
 }
 
-/// Whether the asker acts for who answers for it.
+/// Whether the asker acts for who answers for it, and so may add to it.
 pub(super) fn may_add(session: &Session, owner: &str, what: &str) -> Result<(), CityError> {
+    acts_for(session, owner, what, "add to it")
+}
+
+/// The same, to change it or take it away.
+pub(super) fn may_change(session: &Session, owner: &str, what: &str) -> Result<(), CityError> {
+    acts_for(session, owner, what, "change it")
+}
+
+fn acts_for(session: &Session, owner: &str, what: &str, verb: &str) -> Result<(), CityError> {
     let principal = &session.principal;
     if principal.organisations.contains(owner) {
         return Ok(());
     }
-    let reason = format!("{what} belongs to {owner}: {} may not add to it", principal.user);
+    let reason = format!("{what} belongs to {owner}: {} may not {verb}", principal.user);
     Err(CityError::Refused(reason))
 }

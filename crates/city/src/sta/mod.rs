@@ -4,19 +4,31 @@
 //! ```text
 //!  GET   path, options ─► plan ─► statements, through the session ─► table ─► items
 //!  POST  body ─► draft: nodes and links ─► known: what they link to, and whose it is
-//!             ─► numbers ─► rows ─► registers, what is linked to first
+//!             ─► numbers ─► rows ─► sheet ─► registers, in one transaction
 //!             ─► observe: observations ─► the lake, acknowledged after its fsync
+//!  PATCH, PUT, JSON Patch
+//!        the row ─► change: the entity as it will be ─► relate: links, moves, terms ─► sheet
+//!  DELETE the row ─► remove: all that hangs on it ─► sheet
+//!        of an observation ─► correct: a correction beside it
 //! ```
 //!
 //! Every row has the owner and the sharing term of its Thing. An entity that is linked to has to be
-//! one that the asker sees; one that something is added to, one of the asker's organisations.
+//! one that the asker sees; one that something is added to, or that is changed, one of the asker's
+//! organisations. A request that fails halfway is taken back ([`StaDeed`]).
 
+mod change;
 mod columns;
+mod correct;
 mod create;
+mod deed;
 mod draft;
 mod known;
 mod observe;
 mod read;
+mod relate;
+mod remove;
+mod rows;
+mod sheet;
 mod table;
 
 use std::collections::{HashMap, VecDeque};
@@ -32,13 +44,15 @@ use sensing::plan::{PlanError, PlanErrorKind, Statement, Value};
 use sensing::schema::EntityKind;
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::observations::OBSERVATION;
 use crate::{City, CityError};
 use table::Table;
 
+pub use change::StaUpdate;
 pub use create::StaCreated;
+pub use deed::StaDeed;
 pub use read::StaAnswer;
 
-const OBSERVATION: &str = "sensing.observation";
 const THING_LOCATION: &str = "sensing.thing_location";
 const HISTORICAL_LOCATION: &str = "sensing.historical_location";
 const HISTORICAL_PLACE: &str = "sensing.historical_location_place";

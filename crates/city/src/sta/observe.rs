@@ -4,19 +4,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::Session;
-use chrono::Utc;
 use datafusion::common::ScalarValue;
 use sensing::entity::{
-    Entity, FeatureOfInterest, Group, Moment, ObservationId, ObservationRow, Row,
-    create_observations,
+    Entity, FeatureOfInterest, FeatureOfInterestRow, Group, Moment, ObservationId, ObservationRow,
+    Row, create_observations,
 };
 use sensing::odata::EntityId;
+use sensing::plan::ObservationKey;
 use sensing::schema::EntityKind;
 
 use super::columns::{Columns, Terms};
-use super::create::feature_columns;
+use super::deed::StaDeed;
 use super::known::{Numbers, Stream};
+use super::rows::{batch, feature_columns};
+use super::sheet::Sheet;
 use super::{FEATURE, FEATURES_MAX, LOCATION, OBSERVATION, THING_LOCATION, number, unread};
+use crate::observations::Over;
 use crate::{City, CityError};
 
 /// Observations of one frame of the log: well below what a frame may have in bytes, unless each
@@ -42,6 +45,7 @@ impl City {
         let wanted: BTreeSet<i64> = groups.iter().filter_map(number_of).collect();
         let streams = self.sta_streams(session, &wanted).await?;
         let features = self.known_features(session, &groups).await?;
+        let over = self.stores().over(None).await?;
         let mut made: BTreeMap<i64, Option<i64>> = BTreeMap::new();
         let (mut observed, mut ids) = (Vec::new(), Vec::new());
         for group in &mut groups {
@@ -74,7 +78,8 @@ impl City {
                         }
                     },
                 };
-                let key = self.observation_id(id, group.observations.phenomenon_time[place])?;
+                let time = group.observations.phenomenon_time[place];
+                let key = self.observation_id(&over, id, time)?;
                 let observation = group.observations.observation(place);
                 let row = ObservationRow::new(key, observation, feature);
                 observed.push(Observed { row, terms: &stream.terms });
@@ -98,16 +103,24 @@ impl City {
         Ok(known.into_keys().map(|(_, id)| id).collect())
     }
 
-    /// The id of a new observation: the first of its stream and moment, as far as is remembered.
+    /// The id of a new observation: the first of its stream and moment, as far as is remembered,
+    /// and none that was corrected or taken away: that one's fate would be the new one's.
     pub(super) fn observation_id(
         &self,
+        over: &Over,
         stream: i64,
         time: Moment,
     ) -> Result<ObservationId, CityError> {
         let mut moments = self.sta.moments.lock().expect("no one panics while holding the moments");
-        let ordinal = moments.ordinal(stream, time.micros());
-        ObservationId::new(stream, time, ordinal)
-            .ok_or_else(|| CityError::Invalid(format!("{stream} is no number of a stream")))
+        // As many times as there are corrections of this moment, and once more.
+        loop {
+            let (time_us, ordinal) = (time.micros(), moments.ordinal(stream, time.micros()));
+            let key = ObservationKey { datastream: stream, time_us, ordinal: i64::from(ordinal) };
+            if !over.is_corrected(key) {
+                let none = || CityError::Invalid(format!("{stream} is no number of a stream"));
+                return ObservationId::new(stream, time, ordinal).ok_or_else(none);
+            }
+        }
     }
 
     /// Returns once all are on the disk and visible.
@@ -205,11 +218,12 @@ impl City {
             feature: place.location,
             properties: place.properties,
         };
-        let row = sensing::entity::FeatureOfInterestRow::new(id, feature);
-        let batch = feature_columns(&[row], Some(location))
-            .terms(|_| terms)
-            .batch(self.contract(FEATURE)?)?;
-        self.sta_put(session, FEATURE, &batch, Utc::now()).await?;
+        let rows = [FeatureOfInterestRow::new(id, feature)];
+        let row = batch(self, FEATURE, feature_columns(&rows, Some(location)), terms)?;
+        let mut sheet = Sheet::of(self);
+        sheet.add(FEATURE, row);
+        // Others may use it from now on, so it stays whatever becomes of the observation.
+        sheet.write(&StaDeed::of(session), "create").await?;
         Ok(Some(id))
     }
 }

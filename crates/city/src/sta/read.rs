@@ -2,6 +2,7 @@
 //!
 //! Parents first (there or not), then page, count, and an expansion for all entities of a page.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use arrow::array::{Array, AsArray};
@@ -10,9 +11,10 @@ use chrono::Utc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sensing::entity::{Answer, Expanded, Item, Page, Writer};
-use sensing::odata::{EntityId, Target};
+use sensing::odata::{EntityId, ResourcePath, Target};
 use sensing::plan::{
-    CHILD_ROWS_MAX, Child, Context, Plan, Request, Statement, next_link, next_link_of_child, plan,
+    CHILD_ROWS_MAX, Child, Context, ObservationKey, Plan, Request, Statement, next_link,
+    next_link_of_child, plan,
 };
 use sensing::schema::{EntityKind, SENSORTHINGS_1_1};
 
@@ -45,6 +47,9 @@ impl City {
             let reason = "$apply is planned and not served yet".to_owned();
             return Err(CityError::Unsupported(reason));
         }
+        let path = self.sta_followed(request.path).await?;
+        let extras = request.extras.clone();
+        let request = &Request { path: &path, options: request.options, extras };
         let context = Context { schema: &SENSORTHINGS_1_1, now: Utc::now(), root: root.to_owned() };
         let plan = plan(request, &context).map_err(|error| unplanned(&error))?;
         let asking = Asking { city: self, session, root, writer: Writer::new(root) };
@@ -55,6 +60,32 @@ impl City {
                 asking.one(&plan).await.map(|item| StaAnswer::Entity(Box::new(item)))
             }
         }
+    }
+
+    /// The path with observations by the ids that they have now: one whose time or Datastream was
+    /// corrected is still found by the id that it had.
+    pub(super) async fn sta_followed<'p>(
+        &self,
+        path: &'p ResourcePath,
+    ) -> Result<Cow<'p, ResourcePath>, CityError> {
+        let observed = |kind: EntityKind| kind == EntityKind::Observation;
+        if !path.segments.iter().any(|segment| observed(segment.value.entity.kind)) {
+            return Ok(Cow::Borrowed(path));
+        }
+        let over = self.stores().over(None).await?;
+        let mut path = path.clone();
+        for segment in &mut path.segments {
+            let key = match &segment.value.id {
+                Some(EntityId::Text(text)) if observed(segment.value.entity.kind) => {
+                    text.parse::<ObservationKey>().ok()
+                }
+                _ => None,
+            };
+            if let Some(key) = key {
+                segment.value.id = Some(EntityId::Text(over.followed(key).to_string()));
+            }
+        }
+        Ok(Cow::Owned(path))
     }
 
     /// Whether the entities on the way to what a path ends at are there.
@@ -71,7 +102,7 @@ impl City {
     }
 }
 
-fn nothing() -> CityError {
+pub(super) fn nothing() -> CityError {
     CityError::NotFound("there is no such entity".to_owned())
 }
 

@@ -190,6 +190,15 @@ impl Table {
         }
     }
 
+    /// An observation with all that its row holds.
+    pub fn kept_observation(&self, row: usize) -> Option<ObservationRow> {
+        Some(ObservationRow {
+            feature_of_interest: self.integer("feature_of_interest", row),
+            flags: self.integer("flags", row)?,
+            ..self.observation(row)?
+        })
+    }
+
     fn observation(&self, row: usize) -> Option<ObservationRow> {
         let result_json = self.text("result_json", row);
         let result_number = self.number("result_number", row);

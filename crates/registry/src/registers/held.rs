@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use datafusion::datasource::MemTable;
 use pack::Contract;
 
@@ -45,6 +46,14 @@ impl Put {
     fn newest(&self) -> Newest {
         Newest { version: self.version, at_us: self.at_us }
     }
+}
+
+/// Rows that were looked for, each with its key and version.
+#[derive(Debug)]
+pub struct Found {
+    pub keys: Vec<String>,
+    pub versions: Vec<i64>,
+    pub rows: RecordBatch,
 }
 
 #[derive(Debug)]
@@ -130,13 +139,38 @@ impl Held {
         Some((place.newest.version, chunk.rows.slice(at, 1)))
     }
 
+    pub fn rows(&self) -> Vec<RecordBatch> {
+        self.chunks.values().map(|chunk| chunk.rows.clone()).collect()
+    }
+
+    /// Keys of the rows that there were and are no more.
+    pub fn gone(&self) -> impl Iterator<Item = &str> {
+        self.gone.keys().map(AsRef::as_ref)
+    }
+
+    /// The rows that `choose` marks.
+    pub fn find(&self, choose: impl Fn(&RecordBatch) -> BooleanArray) -> Result<Found, ArrowError> {
+        let (mut keys, mut versions, mut batches) = (Vec::new(), Vec::new(), Vec::new());
+        for chunk in self.chunks.values() {
+            let chosen = choose(&chunk.rows);
+            if chosen.true_count() == 0 {
+                continue;
+            }
+            for (key, _) in chunk.keys.iter().zip(&chosen).filter(|(_, here)| *here == Some(true)) {
+                keys.push(key.to_string());
+                versions.push(self.version(key).unwrap_or_default());
+            }
+            batches.push(filter_record_batch(&chunk.rows, &chosen)?);
+        }
+        Ok(Found { keys, versions, rows: concat_batches(&self.schema, &batches)? })
+    }
+
     pub fn table(&self) -> Result<Arc<MemTable>, RegistryError> {
         let mut table = self.table.lock();
         if let Some(table) = table.as_ref() {
             return Ok(Arc::clone(table));
         }
-        let batches = self.chunks.values().map(|chunk| chunk.rows.clone()).collect();
-        let made = MemTable::try_new(Arc::clone(&self.schema), vec![batches]);
+        let made = MemTable::try_new(Arc::clone(&self.schema), vec![self.rows()]);
         let made = made.map_err(|cause| RegistryError::Damaged {
             id: self.dataset.clone(),
             problem: cause.to_string(),
@@ -152,7 +186,7 @@ impl Held {
         rows: &RecordBatch,
         removed: Vec<Put>,
         at_us: i64,
-    ) -> Result<(), arrow::error::ArrowError> {
+    ) -> Result<(), ArrowError> {
         self.newest_us = self.newest_us.max(Some(at_us));
         *self.table.get_mut() = None;
         let old = puts.iter().chain(&removed).filter_map(|put| self.places.remove(&put.key));
@@ -177,7 +211,7 @@ impl Held {
     }
 
     /// Drops the rows of a chunk that have no place any more.
-    fn sweep(&mut self, id: u64) -> Result<(), arrow::error::ArrowError> {
+    fn sweep(&mut self, id: u64) -> Result<(), ArrowError> {
         let Some(chunk) = self.chunks.get_mut(&id) else { return Ok(()) };
         let keep: Vec<bool> = chunk.keys.iter().map(|key| self.places.contains_key(key)).collect();
         let mut kept = keep.iter();
@@ -191,11 +225,7 @@ impl Held {
     }
 
     /// Adds rows to the last chunk while it is small: edits one by one make no chunk each.
-    fn push_or_join(
-        &mut self,
-        puts: Vec<Put>,
-        rows: RecordBatch,
-    ) -> Result<(), arrow::error::ArrowError> {
+    fn push_or_join(&mut self, puts: Vec<Put>, rows: RecordBatch) -> Result<(), ArrowError> {
         let last = self
             .chunks
             .last_entry()

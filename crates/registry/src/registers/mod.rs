@@ -17,13 +17,14 @@ mod held;
 mod history;
 mod numbers;
 mod rows;
+mod together;
 mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
 use catalog::audit::Audit;
 use catalog::records::{micros, time};
 use chrono::{DateTime, Utc};
@@ -39,8 +40,10 @@ use crate::records::register_row::{Column, Entity};
 use crate::{Registry, RegistryError};
 use held::Held;
 
+pub use held::Found;
 pub use history::Version;
 pub use rows::key_of;
+pub use together::Changes;
 pub use write::{Newer, Stamp, Written};
 
 /// Bytes of a row's key: it stands in an index.
@@ -132,6 +135,48 @@ impl Registers {
         .await
     }
 
+    /// The rows that `choose` marks in a batch of them, as they stand.
+    pub async fn find(
+        &self,
+        contract: &Contract,
+        choose: impl Fn(&RecordBatch) -> BooleanArray + Send + Sync,
+    ) -> Result<Found, RegistryError> {
+        let found = self.with(contract, |held| held.find(&choose)).await?;
+        found.map_err(|cause| rows::damaged(contract, &cause.to_string()))
+    }
+
+    /// All rows as they stand, or as they stood at `as_of`, in the contract's schema.
+    pub async fn rows(
+        &self,
+        contract: &Contract,
+        as_of: Option<DateTime<Utc>>,
+    ) -> Result<Vec<RecordBatch>, RegistryError> {
+        match as_of {
+            None => self.with(contract, Held::rows).await,
+            Some(moment) => self.rows_at(contract, moment).await,
+        }
+    }
+
+    /// Keys of the rows that there were and are no more, now or at `as_of`.
+    pub async fn gone(
+        &self,
+        contract: &Contract,
+        as_of: Option<DateTime<Utc>>,
+    ) -> Result<Vec<String>, RegistryError> {
+        let Some(moment) = as_of else {
+            return self.with(contract, |held| held.gone().map(str::to_owned).collect()).await;
+        };
+        let keys = Entity::find()
+            .select_only()
+            .column(Column::RowKey)
+            .filter(stood_at(contract, micros(moment)))
+            .filter(Column::Data.is_null())
+            .into_tuple()
+            .all(self.records.read())
+            .await?;
+        Ok(keys)
+    }
+
     /// When a row last changed; none where there never was one.
     pub async fn changed_at(
         &self,
@@ -183,24 +228,37 @@ impl Registers {
         contract: &Contract,
         moment: DateTime<Utc>,
     ) -> Result<Arc<dyn TableProvider>, RegistryError> {
-        let moment = micros(moment);
+        let batches = self.rows_at(contract, moment).await?;
+        let table = MemTable::try_new(contract.arrow_schema(), vec![batches]);
+        let table = table.map_err(|cause| rows::damaged(contract, &cause.to_string()))?;
+        Ok(Arc::new(table))
+    }
+
+    async fn rows_at(
+        &self,
+        contract: &Contract,
+        moment: DateTime<Utc>,
+    ) -> Result<Vec<RecordBatch>, RegistryError> {
         let rows: Vec<Option<String>> = Entity::find()
             .select_only()
             .column(Column::Data)
-            .filter(Column::Dataset.eq(contract.id.as_str()))
-            .filter(Column::FromUs.lte(moment))
-            .filter(Condition::any().add(Column::ToUs.is_null()).add(Column::ToUs.gt(moment)))
+            .filter(stood_at(contract, micros(moment)))
             .filter(Column::Data.is_not_null())
             .order_by_asc(Column::RowKey)
             .into_tuple()
             .all(self.records.read())
             .await?;
-        let schema = contract.arrow_schema();
-        let batches = rows::read(contract, rows.iter().flatten().map(String::as_str))?;
-        let table = MemTable::try_new(schema, vec![batches]);
-        let table = table.map_err(|cause| rows::damaged(contract, &cause.to_string()))?;
-        Ok(Arc::new(table))
+        rows::read(contract, rows.iter().flatten().map(String::as_str))
     }
+}
+
+/// The versions of a register's rows that were the newest at a moment.
+fn stood_at(contract: &Contract, moment_us: i64) -> Condition {
+    let still = Condition::any().add(Column::ToUs.is_null()).add(Column::ToUs.gt(moment_us));
+    Condition::all()
+        .add(Column::Dataset.eq(contract.id.as_str()))
+        .add(Column::FromUs.lte(moment_us))
+        .add(still)
 }
 
 #[cfg(test)]

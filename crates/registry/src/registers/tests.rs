@@ -194,6 +194,76 @@ async fn who_hangs_up_leaves_memory_as_the_records_are() {
     assert_eq!(seen(&registers, None).await, pairs(&[("a", 7)]));
 }
 
+/// As [`contract`], under another name: a second register.
+fn second() -> &'static Contract {
+    static SECOND: LazyLock<Contract> =
+        LazyLock::new(|| Contract { id: "place.second".into(), ..contract().clone() });
+    &SECOND
+}
+
+fn changes<'a>(
+    of: &'a Contract,
+    rows: &[(&str, i64)],
+    removes: &[&str],
+    seen: &[(&str, Option<i64>)],
+) -> Changes<'a> {
+    Changes {
+        contract: of,
+        rows: facilities(rows),
+        removes: removes.iter().map(|key| (*key).to_owned()).collect(),
+        seen: seen.iter().map(|(key, version)| ((*key).to_owned(), *version)).collect(),
+        fresh: Vec::new(),
+        event: None,
+    }
+}
+
+#[tokio::test]
+async fn registers_that_are_written_together_are_written_all_or_none() {
+    for bed in beds().await {
+        let registers = registers(&bed).await;
+        let first = vec![
+            changes(second(), &[("x", 1), ("y", 2)], &[], &[("x", None)]),
+            changes(contract(), &[("a", 1)], &[], &[]),
+        ];
+        registers.write_together(first, stamp(0, "made")).await.unwrap();
+        let next = |seen: i64| {
+            vec![
+                changes(contract(), &[("a", 5)], &[], &[("a", Some(1))]),
+                changes(second(), &[("z", 3)], &["x"], &[("x", Some(seen)), ("z", None)]),
+            ]
+        };
+        let late = registers.write_together(next(7), stamp(1, "late")).await;
+        assert!(matches!(late, Err(RegistryError::Stale { newest: 1, .. })), "{late:?}");
+        assert_eq!(seen(&registers, None).await, pairs(&[("a", 1)]), "{}", bed.name);
+
+        let written = registers.write_together(next(1), stamp(2, "both")).await.unwrap();
+        let version = |key: &str, version| Written { key: key.into(), version };
+        assert_eq!(written["place.second"], [version("z", 1), version("x", 2)]);
+        let again = Registers::open(&bed.records, &Audit::open(&bed.records));
+        for registers in [&registers, &again] {
+            assert_eq!(seen(registers, None).await, pairs(&[("a", 5)]), "{}", bed.name);
+            assert_eq!(registers.gone(second(), None).await.unwrap(), ["x"]);
+            assert!(registers.gone(second(), Some(hour(1))).await.unwrap().is_empty());
+            assert_eq!(registers.gone(second(), Some(hour(3))).await.unwrap(), ["x"]);
+            let of_two = |rows: &RecordBatch| -> BooleanArray {
+                let capacity = rows.column_by_name("capacity").unwrap();
+                capacity.as_primitive::<Int64Type>().iter().map(|n| Some(n == Some(2))).collect()
+            };
+            let found = registers.find(second(), of_two).await.unwrap();
+            assert_eq!((found.keys, found.versions), (vec!["y".to_owned()], vec![1]));
+            assert_eq!(found.rows.num_rows(), 1);
+        }
+
+        let mut taken = changes(second(), &[("x", 9)], &[], &[]);
+        taken.fresh = vec!["x".to_owned()];
+        let taken = registers.write_together(vec![taken], stamp(3, "again")).await;
+        assert!(matches!(taken, Err(RegistryError::Newer(_))), "{taken:?}");
+        let twice = vec![changes(second(), &[], &[], &[]), changes(second(), &[], &[], &[])];
+        let twice = registers.write_together(twice, stamp(3, "twice")).await;
+        assert!(matches!(twice, Err(RegistryError::Input { .. })), "{twice:?}");
+    }
+}
+
 #[tokio::test]
 async fn memory_in_doubt_is_read_anew() {
     let bed = sqlite_bed().await;

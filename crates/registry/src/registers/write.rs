@@ -138,32 +138,30 @@ impl Registers {
         self.write(register, turn, contract, work, stamp).await
     }
 
-    /// One transaction, then memory, to the end of both whoever hangs up meanwhile. The caller has
-    /// loaded the register in this turn.
+    /// The caller has loaded the register in this turn.
     async fn write(
         &self,
         register: Arc<Register>,
         turn: OwnedMutexGuard<()>,
         contract: &Contract,
         work: Work<'_>,
-        stamp: Stamp,
+        mut stamp: Stamp,
     ) -> Result<Written, RegistryError> {
-        let data = rows::written(contract, work.rows)?;
-        let plan = {
-            let held = register.held.read();
-            let held = held.as_ref().expect("it is loaded, and only who has the turn unloads it");
-            Plan::of(held, contract, &work, data, &stamp)?
-        };
-        let writing = Writing {
-            records: self.records.clone(),
-            audit: self.audit.clone(),
-            register,
-            turn,
-            dataset: contract.id.clone(),
-            plan,
-            rows: work.rows.clone(),
-            event: stamp.event,
-        };
+        let events = stamp.event.take().into_iter().collect();
+        let part = Part::of(register, turn, contract, &work, &stamp)?;
+        let first = part.plan.first();
+        self.carry_out(vec![part], events).await?;
+        Ok(first)
+    }
+
+    /// One transaction, then memory, to the end of both whoever hangs up meanwhile.
+    pub(super) async fn carry_out(
+        &self,
+        parts: Vec<Part>,
+        events: Vec<Event>,
+    ) -> Result<(), RegistryError> {
+        let (records, audit) = (self.records.clone(), self.audit.clone());
+        let writing = Writing { records, audit, parts, events };
         let done = tokio::spawn(writing.run().in_current_span()).await;
         // Nobody cancels this task, so a failed join is a panic of the work: pass it on.
         done.unwrap_or_else(|join| std::panic::resume_unwind(join.into_panic()))
@@ -174,27 +172,71 @@ impl Registers {
 struct Writing {
     records: Records,
     audit: Audit,
+    parts: Vec<Part>,
+    events: Vec<Event>,
+}
+
+impl Writing {
+    async fn run(self) -> Result<(), RegistryError> {
+        let Self { records, audit, parts, events } = self;
+        let txn = records.write().await?;
+        for part in &parts {
+            part.plan.run(&txn, &part.dataset).await?;
+        }
+        for event in events {
+            audit.append(&txn, event).await?;
+        }
+        let registers: Vec<Arc<Register>> =
+            parts.iter().map(|part| Arc::clone(&part.register)).collect();
+        // A commit whose answer is lost may stand: until memory has it, memory is in doubt.
+        let doubts: Vec<Doubt<'_>> =
+            registers.iter().map(|register| Doubt::about(register)).collect();
+        txn.commit().await?;
+        for (part, doubt) in parts.into_iter().zip(doubts) {
+            part.apply(doubt);
+        }
+        Ok(())
+    }
+}
+
+/// What a write does to one register.
+pub(super) struct Part {
     register: Arc<Register>,
     /// Held until memory has what the records have.
     turn: OwnedMutexGuard<()>,
     dataset: String,
     plan: Plan,
     rows: RecordBatch,
-    event: Option<Event>,
 }
 
-impl Writing {
-    async fn run(self) -> Result<Written, RegistryError> {
-        let Self { records, audit, register, turn, dataset, plan, rows, event } = self;
-        let txn = records.write().await?;
-        plan.run(&txn, &dataset).await?;
-        if let Some(event) = event {
-            audit.append(&txn, event).await?;
-        }
-        // A commit whose answer is lost may stand: until memory has it, memory is in doubt.
-        let doubt = Doubt::about(&register);
-        txn.commit().await?;
-        let written = plan.first();
+impl Part {
+    /// The register has been loaded in this turn.
+    pub fn of(
+        register: Arc<Register>,
+        turn: OwnedMutexGuard<()>,
+        contract: &Contract,
+        work: &Work<'_>,
+        stamp: &Stamp,
+    ) -> Result<Self, RegistryError> {
+        let data = rows::written(contract, work.rows)?;
+        let plan = {
+            let held = register.held.read();
+            let held = held.as_ref().expect("it is loaded, and only who has the turn unloads it");
+            Plan::of(held, contract, work, data, stamp)?
+        };
+        let (dataset, rows) = (contract.id.clone(), work.rows.clone());
+        Ok(Self { register, turn, dataset, plan, rows })
+    }
+
+    /// The rows that it will have left behind: those put, then those removed.
+    pub fn written(&self) -> Vec<Written> {
+        let all = self.plan.puts.iter().chain(&self.plan.removes);
+        all.map(|put| Written { key: put.key.to_string(), version: put.version }).collect()
+    }
+
+    /// Takes into memory what was committed.
+    fn apply(self, doubt: Doubt<'_>) {
+        let Self { register, turn, dataset, plan, rows } = self;
         let applied = match register.held.write().as_mut() {
             Some(held) => held.apply(plan.puts, &rows, plan.removes, plan.at_us),
             None => Ok(()),
@@ -209,7 +251,6 @@ impl Writing {
         }
         register.version.fetch_add(1, Ordering::AcqRel);
         drop(turn);
-        Ok(written)
     }
 }
 
@@ -236,10 +277,10 @@ impl Drop for Doubt<'_> {
 }
 
 /// What is to be written: a row for each of `puts`.
-struct Work<'a> {
-    puts: Vec<String>,
-    rows: &'a RecordBatch,
-    removes: Vec<String>,
+pub(super) struct Work<'a> {
+    pub puts: Vec<String>,
+    pub rows: &'a RecordBatch,
+    pub removes: Vec<String>,
 }
 
 /// Versions and times settled.
@@ -344,11 +385,11 @@ fn only(mut keys: Vec<String>) -> Result<String, RegistryError> {
     }
 }
 
-fn version_of(register: &Register, key: &str) -> Option<i64> {
+pub(super) fn version_of(register: &Register, key: &str) -> Option<i64> {
     register.held.read().as_ref().and_then(|held| held.version(key))
 }
 
-fn newer(register: &Register, keys: &[String], since_us: i64) -> Vec<Newer> {
+pub(super) fn newer(register: &Register, keys: &[String], since_us: i64) -> Vec<Newer> {
     let held = register.held.read();
     let Some(held) = held.as_ref() else { return Vec::new() };
     let later = |key: &str| held.changed_us(key).is_some_and(|at_us| at_us > since_us);
@@ -356,7 +397,7 @@ fn newer(register: &Register, keys: &[String], since_us: i64) -> Vec<Newer> {
     places.map(|place| Newer { place, key: keys[place].clone() }).collect()
 }
 
-fn still(register: &Arc<Register>, key: &str, version: i64) -> Result<(), RegistryError> {
+pub(super) fn still(register: &Register, key: &str, version: i64) -> Result<(), RegistryError> {
     match version_of(register, key) {
         Some(newest) if newest == version => Ok(()),
         Some(newest) => Err(RegistryError::Stale { key: key.to_owned(), version, newest }),

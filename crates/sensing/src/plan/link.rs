@@ -3,6 +3,7 @@
 //! - `flagged=include`, `exclude` or `only`: whether Observations that a rule found implausible are
 //!   among what is answered, also of expansions. Collections have them, `$apply` leaves them out.
 //! - `after=ID`: the page begins behind this entity, in the order of ids; `$count` counts all.
+//! - `reason=TEXT`: why something is made, changed or deleted; it stands beside what was written.
 //!
 //! A next link moves `$skip` on. Deep in a collection that is in the order of ids it says `after`
 //! instead, which costs the same on every page.
@@ -84,6 +85,12 @@ impl Extras {
         }
         Ok(extras)
     }
+}
+
+/// The reason that a query gives for a change, as it stands in a URL.
+pub fn reason(raw: &str) -> Option<String> {
+    let given = raw.split('&').find_map(|piece| piece.strip_prefix("reason="))?;
+    Some(percent_decode_str(given).decode_utf8_lossy().into_owned())
 }
 
 /// As it stands in a URL, behind other options.

@@ -58,7 +58,7 @@ use crate::schema::{Entity, Property, Schema};
 pub use error::{PlanError, PlanErrorKind, Result};
 pub use expand::Child;
 pub use key::{NoObservationKey, ObservationKey};
-pub use link::{Extras, Flagged, next_link, next_link_of_child};
+pub use link::{Extras, Flagged, next_link, next_link_of_child, reason};
 pub use sql::{Statement, Value};
 
 /// Rows of a page where `$top` is not given, also of an expansion.

@@ -202,7 +202,7 @@ pub struct Denials {
 }
 
 impl Denials {
-    async fn note(&self, http: &Http, principal: &Principal, action: &str) {
+    pub(super) async fn note(&self, http: &Http, principal: &Principal, action: &str) {
         if !self.is_new(&principal.user, action, Utc::now().timestamp() / 60) {
             return;
         }

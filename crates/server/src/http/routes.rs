@@ -162,16 +162,22 @@ fn open_standards() -> Vec<Route> {
 }
 
 /// SensorThings API 1.1.
-fn sensor_things() -> [Route; 5] {
+fn sensor_things() -> [Route; 9] {
     const PATH: &str = "/sta/v1.1/{*path}";
     const BULK: &str = "/sta/v1.1/CreateObservations";
+    const BATCH: &str = "/sta/v1.1/$batch";
     [
         closed(GET, "/sta/v1.1", Action::Query, sta::document),
         closed(GET, "/sta/v1.1/", Action::Query, sta::document),
         closed(GET, PATH, Action::Query, sta::read::get),
         closed(POST, PATH, Action::SensingChange, sta::write::create).body(BODY_BYTES_MAX),
+        closed(PATCH, PATH, Action::SensingChange, sta::change::patch).body(BODY_BYTES_MAX),
+        closed(PUT, PATH, Action::SensingChange, sta::change::put).body(BODY_BYTES_MAX),
+        closed(DELETE, PATH, Action::SensingChange, sta::change::delete),
         closed(POST, BULK, Action::SensingChange, sta::write::create_observations)
             .body(BODY_BYTES_MAX),
+        // Who may only ask may ask many things at once: each part asks the rules for itself.
+        closed(POST, BATCH, Action::Query, sta::batch::batch).body(BODY_BYTES_MAX),
     ]
 }
 

@@ -91,6 +91,16 @@ fn next_links_keep_the_path_and_all_options() {
 }
 
 #[test]
+fn a_reason_is_read_as_it_was_meant() {
+    use crate::plan::reason;
+
+    let given = "$top=1&reason=%E4%BC%A0%E6%84%9F%E5%99%A8%20A%26B";
+    assert_eq!(reason(given).as_deref(), Some("传感器 A&B"));
+    assert_eq!(reason("$filter=reason=1"), None);
+    assert_eq!(reason(""), None);
+}
+
+#[test]
 fn deep_pages_begin_behind_an_id() {
     let last = EntityId::Text("12-5-0".into());
     let near = next("Datastreams(12)/Observations?$skip=100&$top=100", Some(&last));

@@ -5,11 +5,15 @@
 //!  /sta/v1.1 ─► {path}              GET: entities, properties, links      read
 //!            ─► {set}               POST: an entity with all its own      write
 //!            ─► CreateObservations  POST: observations in bulk            write
+//!            ─► {entity}            PATCH, PUT, DELETE                    change
+//!            ─► $batch              POST: many of these in one            batch
 //! ```
 //!
 //! Path and query go to `sensing::odata` as they stand in the URL: it decodes them itself. What a
-//! body or a query does wrong is said with its place; PATCH, PUT and DELETE are not there yet.
+//! body or a query does wrong is said with its place.
 
+pub mod batch;
+pub mod change;
 pub mod read;
 pub mod write;
 
@@ -67,9 +71,16 @@ const CONFORMS: &[&str] = &[
     "request-data/count",
     "request-data/pagination",
     "create-update-delete/create-entity",
+    "create-update-delete/link-to-existing-entities",
     "create-update-delete/deep-insert",
     "create-update-delete/deep-insert-status-code",
+    "create-update-delete/update-entity",
+    "create-update-delete/update-entity-put",
+    "create-update-delete/update-entity-jsonpatch",
+    "create-update-delete/delete-entity",
     "create-update-delete/historical-location-auto-creation",
+    "create-update-delete/historical-location-manual-creation",
+    "batch-request/batch-request",
     "multi-datastream/properties",
     "multi-datastream/relations",
     "multi-datastream/constraints",

@@ -7,8 +7,10 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
+use city::StaDeed;
 use sensing::entity::Writer;
 
+use super::change::{alone, deed};
 use super::{JSON, path_of, root};
 use crate::fault::{Code, Fault};
 use crate::http::Http;
@@ -16,7 +18,7 @@ use crate::http::input::Who;
 use crate::http::ogc::typed;
 use crate::http::problem::Problem;
 
-fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Fault> {
+pub(super) fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Fault> {
     body.map_err(|rejection| {
         let code = match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
@@ -29,7 +31,10 @@ fn whole(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Fault> {
 /// Makes an entity, and with it the entities that its body holds.
 #[utoipa::path(
     post, path = "/sta/v1.1/{*path}", tag = "sensorthings", security(("token" = [])),
-    params(("*path" = String, Path, example = "Things", description = "a collection")),
+    params(
+        ("*path" = String, Path, example = "Things", description = "a collection"),
+        ("reason" = Option<String>, Query, description = "why, to be kept beside what is made"),
+    ),
     request_body(content = Object, content_type = "application/json"),
     responses(
         (status = 201, description = "`location` says where it is"),
@@ -43,9 +48,21 @@ pub async fn create(
     uri: Uri,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Fault> {
-    let path = path_of(&uri)?;
-    let made = http.city.sta_create(&who.session(), &path, &whole(body)?).await?;
-    let root = root(&http);
+    let deed = deed(&who.session(), &uri)?;
+    let answer = made(&http, &deed, &uri, &whole(body)?).await;
+    alone(&http, &deed, answer).await
+}
+
+/// Makes an entity as a part of a deed.
+pub(super) async fn made(
+    http: &Http,
+    deed: &StaDeed,
+    uri: &Uri,
+    body: &[u8],
+) -> Result<Response, Fault> {
+    let path = path_of(uri)?;
+    let made = http.city.sta_create_in(deed, &path, body).await?;
+    let root = root(http);
     let link = Writer::new(&root).self_link(made.kind, &made.id);
     let mut response = typed(format!("{{\"@iot.selfLink\":\"{link}\"}}").into_bytes(), JSON);
     *response.status_mut() = StatusCode::CREATED;
