@@ -6,6 +6,7 @@ import urllib.parse
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
+import frost_sta_client as frost
 import pytest
 
 from conftest import add_user, answer, import_file, serve, token_of
@@ -744,8 +745,7 @@ def found_path(response):
 
 
 def test_frost_s_client_changes_and_deletes(sensing):
-    """PyPI `frost-sta-client`, where it is installed."""
-    frost = pytest.importorskip("frost_sta_client")
+    """PyPI's `frost-sta-client`."""
     service = frost.SensorThingsService(f"{sensing.http}{STA}")
     execute = service.execute
 
