@@ -208,7 +208,7 @@ impl City {
                 }
                 _ => {
                     for far in far {
-                        self.turn(sheet, (of.kind, of.id), &of.terms, *far).await?;
+                        self.belong(sheet, (of.kind, of.id), &of.terms, *far).await?;
                     }
                 }
             }

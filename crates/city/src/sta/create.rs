@@ -192,7 +192,7 @@ impl City {
             if let Turned::Entity(kind, id) = turned {
                 let node = &draft.nodes[*place];
                 let near = (node.entity.kind(), node.id);
-                self.turn(sheet, near, terms, (*kind, *id)).await?;
+                self.belong(sheet, near, terms, (*kind, *id)).await?;
             }
         }
         Ok(())

@@ -27,7 +27,7 @@ use crate::{City, CityError};
 impl City {
     /// Has an entity that is there belong to another: its row is turned to that one. What then
     /// belongs to another Thing has the terms of that Thing.
-    pub(super) async fn turn(
+    pub(super) async fn belong(
         &self,
         sheet: &mut Sheet<'_>,
         (near, id): (EntityKind, i64),
