@@ -311,7 +311,7 @@ def test_a_thing_goes_with_its_datastreams_observations_and_history(sensing):
         body = {"phenomenonTime": at(minute), "result": minute}
         path = made(sensing, f"{datastream}/Observations", body)
     feature = get(sensing, f"{path}/FeatureOfInterest")["@iot.id"]
-    before = sql(sensing, "SELECT now() AS at")[0]["at"]
+    before = datetime.now(UTC).isoformat()
     count = f"SELECT count(*) AS n FROM sensing.observation WHERE datastream = {number(datastream)}"
     assert sql(sensing, count) == [{"n": 3}]
 
@@ -403,7 +403,7 @@ def test_a_corrected_observation_is_corrected_everywhere_and_leaves_history(sens
     body = {"phenomenonTime": at(0), "result": 12.5, "resultTime": None}
     path = made(sensing, f"{datastream}/Observations", body)
     made(sensing, f"{datastream}/Observations", {"phenomenonTime": at(1), "result": 40})
-    before = sql(sensing, "SELECT now() AS at")[0]["at"]
+    before = datetime.now(UTC).isoformat()
     reason = urllib.parse.quote("零点漂移，校准单 2026-7")
     corrected = sent(sensing, "PATCH", f"{path}?reason={reason}", {"result": 11})
     assert corrected["result"] == 11 and corrected["phenomenonTime"] == at(0)
