@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn numbers_are_read_to_the_last_bit() {
-        let text = r#"{"type":"Point","coordinates":[0.13002232910494966,1e20]}"#;
+        let text = r#"{"type":"Point","coordinates":[0.13002232910494965,1e20]}"#;
         assert_eq!(written(&read(text).unwrap()), text);
     }
 
