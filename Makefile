@@ -49,7 +49,7 @@ test-whole: ## the program as its users meet it: command line, psql, Python, HTT
 	scripts/setup build test browser
 	scripts/web
 	$(CARGO) build -p shujin --locked
-	SHUJIN="$(TARGET)/debug/shujin" "$(TARGET)/venv/bin/python" -m pytest tests/whole
+	SHUJIN="$(TARGET)/debug/shujin" "$(TARGET)/venv/bin/python" -m pytest -n 2 --dist loadfile tests/whole
 
 bench: ## the headline figures beside their peers; a release build comes first
 	scripts/setup build test bench

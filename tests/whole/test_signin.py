@@ -146,8 +146,9 @@ def test_who_is_there_and_who_is_not_take_as_long(server):
         return time.monotonic() - started
 
     seconds("he"), seconds("nobody-1")
-    known = sorted(seconds("he") for _ in range(5))[2]
-    unknown = sorted(seconds(f"nobody-{number}") for number in range(5))[2]
+    # The quickest of each: what else runs on the machine only adds.
+    known = min(seconds("he") for _ in range(5))
+    unknown = min(seconds(f"nobody-{number}") for number in range(5))
     # Both wait the same fixed while; what they differ by must be far less than one hash.
     assert abs(known - unknown) < 0.15, (known, unknown)
 
