@@ -43,6 +43,7 @@ mod time;
 mod wkb;
 mod write;
 mod write_array;
+mod write_geojson;
 
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,7 @@ pub use time::{Moment, Period, TimeFault, TimeObject};
 pub use wkb::wkb;
 pub use write::{Answer, Expanded, Item, Page, Writer};
 pub use write_array::ArrayGroup;
+pub use write_geojson::with_places;
 
 /// A body, also of CreateObservations: some 300,000 rows.
 pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
