@@ -131,7 +131,7 @@ def sensing(tmp_path_factory):
     file.write_text(FACILITY, encoding="utf-8")
     import_file(data, "place.facility", file)
     for name, (organisation, roles) in USERS.items():
-        add_user(data, name, organisation, *roles)
+        add_user(data, name, organisation, *roles, areas=["510104000000"])
     tokens = {name: token_of(data, name) for name in USERS}
     server = serve(data, folder / "server.log")
     server.tokens = tokens
@@ -471,9 +471,8 @@ def test_the_newest_of_each_datastream_is_true_whatever_happens(sensing):
     observations = f"Datastreams({streams['丁一']})/Observations"
     first = made(sensing, observations, {"phenomenonTime": at(0), "result": 1})
     second = made(sensing, observations, {"phenomenonTime": at(2), "result": 2})
-    made(sensing, f"Datastreams({streams['丁二']})/Observations", {
-        "phenomenonTime": at(1), "result": 20,
-    })
+    body = {"phenomenonTime": at(1), "result": 20}
+    made(sensing, f"Datastreams({streams['丁二']})/Observations", body)
     assert newest(sensing, **mine) == {"丁一": [2], "丁二": [20], "丁三": []}
     # What comes in late is not the newest; what is ahead of the clock is.
     made(sensing, observations, {"phenomenonTime": at(1), "result": 3})
