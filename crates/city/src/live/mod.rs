@@ -30,19 +30,16 @@ pub(crate) struct Live;
 static NOTHING: Live = Live;
 
 impl Live {
-    #[expect(clippy::unused_self, reason = "nothing is kept yet")]
     pub(crate) fn of(&self, _datastream: i64) -> Option<StreamState> {
         None
     }
 
-    #[expect(clippy::unused_self, reason = "nothing is kept yet")]
     pub(crate) fn is_whole(&self) -> bool {
         false
     }
 }
 
 impl crate::City {
-    #[expect(clippy::unused_self, reason = "nothing is kept yet")]
     pub(crate) fn live(&self) -> &Live {
         &NOTHING
     }

@@ -10,7 +10,9 @@ use catalog::Session;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sensing::entity::{Answer, Expanded, Item, Page, Writer, with_places};
-use sensing::odata::{Apply, EntityId, ResourceEnd, ResourcePath, ResultFormat, Target};
+use sensing::odata::{
+    Apply, EntityId, QueryOptions, ResourceEnd, ResourcePath, ResultFormat, Target,
+};
 use sensing::plan::{
     CHILD_ROWS_MAX, Child, Context, ObservationKey, Plan, Request, Statement, next_link,
     next_link_of_child, plan,
@@ -115,7 +117,7 @@ pub(super) fn nothing() -> CityError {
 }
 
 /// The options with what features' geometries are made from, where features are asked for.
-fn places_of(request: &Request<'_>) -> Option<sensing::odata::QueryOptions> {
+fn places_of(request: &Request<'_>) -> Option<QueryOptions> {
     let format = request.options.result_format.map(|format| format.value);
     let features = format == Some(ResultFormat::GeoJson) && request.path.end == ResourceEnd::Whole;
     features.then(|| with_places(request.path.entity().kind, request.options))
