@@ -426,7 +426,8 @@ def test_things_are_features_where_they_stand(sensing):
 
 
 @pytest.mark.parametrize(
-    "path", ["Locations", "FeaturesOfInterest", "Datastreams", "Observations", "HistoricalLocations"]
+    "path",
+    ["Locations", "FeaturesOfInterest", "Datastreams", "Observations", "HistoricalLocations"],
 )
 def test_what_belongs_to_a_place_is_a_feature_there(sensing, path):
     found = features(sensing, path, top=2)["features"]

@@ -133,7 +133,7 @@ impl City {
                 _ => return,
             };
             if extent.phenomenon_time.is_none()
-                && let Some(state) = self.live().of(stream)
+                && let Some(state) = self.live().of(stream).filter(|state| state.count > 0)
             {
                 cover(extent, &state);
             }
