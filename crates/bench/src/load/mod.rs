@@ -54,7 +54,8 @@ pub fn moments_ms(count: u64) -> i64 {
 
 pub fn moment(ms: i64) -> String {
     let moment = DateTime::from_timestamp_millis(ms).expect("readings are of this year");
-    moment.to_rfc3339_opts(SecondsFormat::Millis, true)
+    // As SensorThings writes it: who looks for a reading looks for this text.
+    moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// One observation at a moment.
