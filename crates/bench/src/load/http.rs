@@ -116,8 +116,8 @@ impl Load {
                 let text = String::from_utf8_lossy(&text);
                 ensure!(!text.contains("\"error\""), "rows of a body were refused");
             }
-            // The lake asks for patience.
-            503 => told.refused += self.rows(),
+            // The server asks for patience.
+            429 | 503 => told.refused += self.rows(),
             status => {
                 anyhow::bail!("{path} was answered {status}: {}", String::from_utf8_lossy(&text))
             }

@@ -39,12 +39,12 @@ impl Client {
         stream.set_read_timeout(Some(Duration::from_secs(SEEN_SECONDS_MAX)))?;
         let mut client = Self { stream, read: Vec::new() };
         client.stream.write_all(&connect(name, Some(login)))?;
-        let answer = client.next()?;
+        let answer = client.heard()?;
         ensure!(answer == Packet::Connected { reason: 0 }, "a login failed: {answer:?}");
         Ok(client)
     }
 
-    fn next(&mut self) -> anyhow::Result<Packet> {
+    fn heard(&mut self) -> anyhow::Result<Packet> {
         let mut more = [0; BUFFER_BYTES];
         loop {
             if let Some((packet, used)) = take(&self.read)? {
@@ -73,7 +73,7 @@ pub fn run(
     let topic = format!("v1.1/Datastreams({stream})/Observations");
     let mut subscriber = Client::to(served.mqtt, "bench-ear", &login)?;
     subscriber.stream.write_all(&subscribe(&topic))?;
-    let answer = subscriber.next()?;
+    let answer = subscriber.heard()?;
     ensure!(matches!(answer, Packet::Subscribed { reason: 0..3 }), "no subscription: {answer:?}");
     let mut publisher = Client::to(served.mqtt, "bench-mouth", &login)?;
     std::thread::scope(|scope| {
@@ -94,7 +94,7 @@ pub fn run(
             for asking in &asking {
                 asking.send(wanted.clone()).map_err(|_| anyhow!("who looks has gone"))?;
             }
-            let answer = publisher.next()?;
+            let answer = publisher.heard()?;
             let kept = matches!(answer, Packet::Acknowledged { number: 1, reason: 0..0x80 });
             ensure!(kept, "a reading was refused: {answer:?}");
             std::thread::sleep(pause);
@@ -138,7 +138,7 @@ fn by_sensorthings(
 
 fn by_ear(mut ear: Client, wanted: &Receiver<Wanted>) -> anyhow::Result<Vec<f64>> {
     look(wanted, |moment| {
-        let Packet::Message { number, payload } = ear.next()? else { return Ok(false) };
+        let Packet::Message { number, payload } = ear.heard()? else { return Ok(false) };
         if let Some(number) = number {
             ear.stream.write_all(&acknowledge(number))?;
         }

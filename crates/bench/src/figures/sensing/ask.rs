@@ -145,7 +145,7 @@ fn peer_newest(stream: u64) -> String {
     )
 }
 
-pub fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
+pub(super) fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
     let settings = cities.settings;
     let facts = facts(settings)?;
     let (dir, made) = cities.asked()?;
@@ -245,7 +245,7 @@ fn peer(
 }
 
 /// Bytes of an observation after compaction.
-pub fn disk(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
+pub(super) fn disk(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
     let (_, made) = cities.asked()?;
     let (rows, bytes) = (made.one("rows")?, made.one("bytes")?);
     let each = bytes / rows;

@@ -19,7 +19,7 @@ const COPIED_ROWS: u64 = 2_000_000;
 const RATE_BAR: f64 = 200_000.0;
 const RATIO_BAR: f64 = 20.0;
 
-pub fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
+pub(super) fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
     let settings = cities.settings;
     let (mut one, mut many) = (Vec::new(), Vec::new());
     let (mut tails_ms, mut peaks) = (Vec::new(), Vec::new());

@@ -87,7 +87,10 @@ pub fn fill(server: &Server, shape: Shape, districts: u64) -> anyhow::Result<()>
     let per_thing = STREAMS_OF_THING;
     let things = datastreams.div_ceil(per_thing);
     let minutes_a_tick = 525_600 / ticks.max(1);
-    let values = "0, round((random() * 499.9)::numeric, 1)::double precision";
+    let value = "round((random() * 499.9)::numeric, 1)::double precision";
+    let filled = format!(
+        "INSERT INTO {FILLED} SELECT t, t, 0, r, r::text, s, (s - 1) / {per_thing} + 1 FROM"
+    );
     let statements = [
         r#"CREATE TABLE "THINGS" ("ID" bigint PRIMARY KEY, "AREA" bigint NOT NULL)"#.to_owned(),
         r#"CREATE TABLE "DATASTREAMS" ("ID" bigint PRIMARY KEY, "THING_ID" bigint NOT NULL)"#
@@ -101,16 +104,14 @@ pub fn fill(server: &Server, shape: Shape, districts: u64) -> anyhow::Result<()>
         r#"CREATE INDEX "DATASTREAMS_THING_ID" ON "DATASTREAMS" ("THING_ID")"#.to_owned(),
         r#"CREATE INDEX "THINGS_AREA" ON "THINGS" ("AREA")"#.to_owned(),
         format!(
-            "INSERT INTO {FILLED} SELECT t, t, {values}, 'x', s, (s - 1) / {per_thing} + 1 \
-             FROM generate_series(1, {ticks}) tick, \
-             LATERAL (SELECT to_timestamp({first} + (tick * {minutes_a_tick} - 1) * 60) AS t) at, \
-             generate_series({minutely} + 1, {datastreams}) s"
+            "{filled} generate_series(1, {ticks}) k, \
+             generate_series({minutely} + 1, {datastreams}) s, \
+             LATERAL (SELECT to_timestamp({first} + (k * {minutes_a_tick} - 1) * 60) AS t, \
+             {value} AS r, s AS own) made"
         ),
         format!(
-            "INSERT INTO {FILLED} SELECT t, t, {values}, 'x', s, (s - 1) / {per_thing} + 1 \
-             FROM generate_series(0, 525599) minute, \
-             LATERAL (SELECT to_timestamp({first} + minute * 60) AS t) at, \
-             generate_series(1, {minutely}) s"
+            "{filled} generate_series(0, 525599) k, generate_series(1, {minutely}) s, \
+             LATERAL (SELECT to_timestamp({first} + k * 60) AS t, {value} AS r, s AS own) made"
         ),
     ];
     for statement in statements {

@@ -22,7 +22,7 @@ const SAMPLE: Duration = Duration::from_secs(1);
 const IDLE_MIB_BAR: f64 = 2_048.0;
 const LOADED_MIB_BAR: f64 = 3_072.0;
 
-pub fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
+pub(super) fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
     let datastreams = scaled(DATASTREAMS, cities.settings.scale);
     let (dir, made) = make(cities.settings, "sensing-memory", datastreams, 0)?;
     let started = Instant::now();

@@ -18,7 +18,7 @@ const WINDOW: u16 = 8;
 const SECONDS: u64 = 20;
 const RATE_BAR: f64 = 50_000.0;
 
-pub fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
+pub(super) fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
     let settings = cities.settings;
     let (mut rates, mut tails_ms, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
     let (mut peer_rates, mut peer_tails_ms, mut peer_peaks) = (Vec::new(), Vec::new(), Vec::new());

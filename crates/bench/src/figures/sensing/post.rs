@@ -13,7 +13,7 @@ const SECONDS: u64 = 20;
 const RATE_BAR: f64 = 10_000.0;
 const P99_MS_BAR: f64 = 30.0;
 
-pub fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
+pub(super) fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
     let (mut rates, mut middles_ms, mut tails_ms) = (Vec::new(), Vec::new(), Vec::new());
     let mut peaks = Vec::new();
     for _ in 0..cities.settings.rounds {

@@ -18,7 +18,7 @@ const WARM_SHARE: f64 = 0.25;
 const SLOPE_MIB_BAR: f64 = 20.0;
 const MINUTES_OF_SLOPE: f64 = 30.0;
 
-pub fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
+pub(super) fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
     let minutes = cities.settings.sensing.minutes;
     let served = cities.load()?;
     let stop = AtomicBool::new(false);

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const BEFORE: Duration = Duration::from_secs(5);
 const P99_MS_BAR: f64 = 100.0;
 
-pub fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
+pub(super) fn measure(cities: &mut Cities<'_>) -> anyhow::Result<Found> {
     let served = cities.load()?;
     let stop = AtomicBool::new(false);
     // The last Datastream has the readings that are looked for, and no others.
