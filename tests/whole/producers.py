@@ -9,6 +9,7 @@ import json
 import socket
 import struct
 import threading
+import time
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
@@ -20,6 +21,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"
 CONNACK, PUBLISH, PUBACK, SUBACK, DISCONNECT = 0x20, 0x30, 0x40, 0x90, 0xE0
 REFUSED_FROM = 0x80
+# Not now: the server is busy, or the producer has sent enough.
+LATER = (0x89, 0x97)
 
 
 def at(seq):
@@ -88,11 +91,15 @@ def bulk(stream, seqs):
 
 
 def http_took(server, stream, seqs):
-    """Whether the rows were acknowledged; False where the server was gone before it answered."""
+    """Whether the rows were acknowledged; False where the server was gone before it answered, None
+    where it was busy."""
     try:
         status, _, body = send(server, "CreateObservations", bulk(stream, seqs))
     except (OSError, HTTPException):
         return False
+    if status == 503:
+        # Not now: nothing of it was taken.
+        return None
     assert status == 201, body
     assert "error" not in json.loads(body), body
     return True
@@ -235,9 +242,13 @@ def by_http(server, ledger, stream, rows, gone):
     """Sends until the server is gone."""
     while not gone.is_set():
         seqs = ledger.next(stream, rows)
-        if not http_took(server, stream, seqs):
+        took = http_took(server, stream, seqs)
+        if took is False:
             return
-        ledger.keep(stream, seqs)
+        if took:
+            ledger.keep(stream, seqs)
+        else:
+            time.sleep(0.05)
 
 
 def by_mqtt(server, ledger, stream, window, gone):
@@ -252,8 +263,12 @@ def by_mqtt(server, ledger, stream, window, gone):
                 [seq] = ledger.next(stream, 1)
                 under_way[client.publish(topic_of(stream), reading(seq))] = seq
             number, reason = client.acknowledged()
+            seq = under_way.pop(number)
+            if reason in LATER:
+                time.sleep(0.05)
+                continue
             assert reason < REFUSED_FROM, f"refused with {reason:#x}"
-            ledger.keep(stream, [under_way.pop(number)])
+            ledger.keep(stream, [seq])
     except OSError:
         # What is under way is in doubt: it may be there, once.
         pass
