@@ -84,12 +84,14 @@ const QUESTIONS: [Question; 5] = [
         ms_bar: 10.0,
         reads: 200,
         ours: |facts, read| {
-            let stream = if read.is_multiple_of(2) { facts.ordinary(read) } else { facts.minutely(read) };
+            let stream =
+                if read.is_multiple_of(2) { facts.ordinary(read) } else { facts.minutely(read) };
             let path = format!("/sta/v1.1/Datastreams({stream})/Observations?$count=true&$top=0");
             Asked::Get(path)
         },
         peer: |facts, read| {
-            let stream = if read.is_multiple_of(2) { facts.ordinary(read) } else { facts.minutely(read) };
+            let stream =
+                if read.is_multiple_of(2) { facts.ordinary(read) } else { facts.minutely(read) };
             format!(r#"SELECT count(*) FROM "OBSERVATIONS" WHERE "DATASTREAM_ID" = {stream};"#)
         },
     },
