@@ -56,7 +56,7 @@ bench: ## the headline figures beside their peers; a release build comes first
 	$(CARGO) build --release --locked -p shujin
 	$(CARGO) run --release --locked -p bench -- all
 
-fuzz: ## ten minutes of arbitrary input to each reader: CSV, the log, OData, SQL
+fuzz: ## ten minutes of arbitrary input to each reader: CSV, the log, SensorThings, MQTT, SQL
 	scripts/fuzz
 
 fmt: ## lay out the source

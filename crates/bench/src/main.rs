@@ -6,10 +6,11 @@
 //! ```
 //!
 //! Every side runs in a process of its own, so that its peak memory is its own and one side's warm
-//! allocator does not help the other. The peers are real: Debian's PostgreSQL, DuckDB's Python
-//! wheel, DataFusion as it comes.
+//! allocator does not help the other. The peers are real: Debian's PostgreSQL and mosquitto, DuckDB's
+//! Python wheel, DataFusion as it comes.
 
 mod figures;
+mod load;
 mod machine;
 mod memory;
 mod peers;
@@ -46,6 +47,8 @@ struct Cli {
     /// given.
     #[arg(long)]
     city: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    sensing: figures::sensing::Options,
 }
 
 #[derive(Debug, Subcommand)]
@@ -69,6 +72,8 @@ enum Name {
     Tiles,
     /// A demonstration's start, and 200 browsers at once.
     Browsers,
+    /// Observations in and out: HTTP, MQTT, PostgreSQL with FROST's schema, mosquitto.
+    Sensing,
     /// All of them.
     All,
 }
@@ -80,6 +85,7 @@ pub struct Settings {
     pub scale: f64,
     pub dir: std::path::PathBuf,
     pub city: Option<std::path::PathBuf>,
+    pub sensing: figures::sensing::Options,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -93,6 +99,7 @@ fn main() -> anyhow::Result<()> {
         scale: cli.scale,
         dir: std::fs::canonicalize(&cli.dir)?,
         city: cli.city.map(std::fs::canonicalize).transpose()?,
+        sensing: cli.sensing,
     };
     let mut reports = Vec::new();
     for (name, figure) in FIGURES {
@@ -113,4 +120,5 @@ const FIGURES: &[(Name, Figure)] = &[
     (Name::Point, figures::point::measure),
     (Name::Tiles, figures::tiles::measure),
     (Name::Browsers, figures::browsers::measure),
+    (Name::Sensing, figures::sensing::measure),
 ];

@@ -19,6 +19,11 @@ pub fn peak_mib(pid: u32) -> Option<f64> {
     kib_of(&format!("/proc/{pid}/status"), "VmHWM:").map(mib)
 }
 
+/// Its resident set as it is now.
+pub fn resident_mib(pid: u32) -> Option<f64> {
+    kib_of(&format!("/proc/{pid}/status"), "VmRSS:").map(mib)
+}
+
 /// Looks at a process and all below it until dropped or asked.
 #[derive(Debug)]
 pub struct FamilyWatch {

@@ -56,7 +56,7 @@ fn tick_us(tick: u64) -> i64 {
 }
 
 /// SplitMix64's finaliser: spreads consecutive numbers over all of `u64`.
-fn scramble(row: u64) -> u64 {
+pub fn scramble(row: u64) -> u64 {
     let mut z = row.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -14,6 +14,10 @@ const START_SECONDS_MAX: u64 = 120;
 const POLL_MS: u64 = 100;
 const HEADERS_MAX: usize = 100;
 const USER: &str = "operator";
+/// Requests a second of one client: the rate is measured, not the limit.
+const RATE: &str = "10000000";
+/// The longest line of a chunked answer: a length in hexadecimal.
+const CHUNK_DIGITS_MAX: usize = 16;
 
 /// The pack of the city that is made up.
 pub fn pack_dir() -> PathBuf {
@@ -51,7 +55,10 @@ pub fn shujin(arguments: &[&str]) -> anyhow::Result<String> {
 #[derive(Debug)]
 pub struct Served {
     process: Process,
-    token: String,
+    pub token: String,
+    pub http: u16,
+    /// Of a city that sensors speak to.
+    pub mqtt: u16,
     talk: Mutex<Talk>,
 }
 
@@ -66,18 +73,41 @@ pub struct Answer {
 
 impl Served {
     pub fn start(data: &Path) -> anyhow::Result<Self> {
+        Self::start_as(data, USER, &[])
+    }
+
+    /// With an address for MQTT, asked by a user who brings in observations, at any rate.
+    pub fn start_sensing(data: &Path, user: &str) -> anyhow::Result<Self> {
+        Self::start_as(data, user, &["--http-rate", RATE, "--http-rate-address", RATE, "--mqtt"])
+    }
+
+    /// Where the options end in `--mqtt`, its address comes behind them.
+    fn start_as(data: &Path, user: &str, options: &[&str]) -> anyhow::Result<Self> {
         let folder = text(data)?;
-        let token = shujin(&["token", "create", "--data", folder, USER])?;
-        let [http, pg] = free_ports()?;
-        let process = Command::new(program()?)
+        let token = shujin(&["token", "create", "--data", folder, user])?;
+        let [http, pg, mqtt] = free_ports()?;
+        let mut command = Command::new(program()?);
+        command
             .args(["serve", "--data", folder])
             .args(["--http", &format!("127.0.0.1:{http}"), "--pg", &format!("127.0.0.1:{pg}")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()?;
-        let process = Process(process);
+            .args(options);
+        if options.last() == Some(&"--mqtt") {
+            command.arg(format!("127.0.0.1:{mqtt}"));
+        }
+        let process = Process(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?);
         let talk = Mutex::new(ready(http)?);
-        Ok(Self { process, token, talk })
+        Ok(Self { process, token, http, mqtt, talk })
+    }
+
+    /// A connection of its own.
+    pub fn talk(&self) -> anyhow::Result<Talk> {
+        Talk::to(self.http)
+    }
+
+    /// The server's resident set as it is now.
+    pub fn resident_mib(&self) -> anyhow::Result<f64> {
+        let resident = crate::memory::resident_mib(self.process.0.id());
+        resident.context("the server's memory cannot be read")
     }
 
     /// Asks over one connection that stays open.
@@ -217,6 +247,24 @@ impl Talk {
         read(&mut self.0)
     }
 
+    pub fn post(
+        &mut self,
+        path: &str,
+        token: &str,
+        body: &[u8],
+    ) -> anyhow::Result<(Answer, Vec<u8>)> {
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        // One write: a second one would wait for the first to be acknowledged.
+        request.extend_from_slice(body);
+        self.0.get_mut().write_all(&request)?;
+        read(&mut self.0)
+    }
+
     /// Asks for a stream; what is left to read is the stream.
     pub fn stream(mut self, path: &str, token: &str) -> anyhow::Result<BufReader<TcpStream>> {
         self.ask(path, token)?;
@@ -238,11 +286,17 @@ fn read(connection: &mut BufReader<TcpStream>) -> anyhow::Result<(Answer, Vec<u8
     connection.read_line(&mut line)?;
     let status = line.split(' ').nth(1).context("no HTTP answer")?.parse()?;
     let mut answer = Answer { status, bytes: 0, left_out: false };
+    let mut chunked = false;
     for _ in 0..HEADERS_MAX {
         line.clear();
         connection.read_line(&mut line)?;
         let header = line.trim_end();
         if header.is_empty() {
+            if chunked {
+                let body = read_chunks(connection)?;
+                answer.bytes = body.len();
+                return Ok((answer, body));
+            }
             let mut body = vec![0; answer.bytes];
             connection.read_exact(&mut body)?;
             return Ok((answer, body));
@@ -250,7 +304,7 @@ fn read(connection: &mut BufReader<TcpStream>) -> anyhow::Result<(Answer, Vec<u8
         if let Some((name, value)) = header.split_once(':') {
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => answer.bytes = value.trim().parse()?,
-                "transfer-encoding" => bail!("the answer's length is not told"),
+                "transfer-encoding" => chunked = true,
                 "x-features-left-out" => answer.left_out = true,
                 _ => {}
             }
@@ -259,9 +313,33 @@ fn read(connection: &mut BufReader<TcpStream>) -> anyhow::Result<(Answer, Vec<u8
     bail!("the answer's head does not end")
 }
 
+/// A body that is sent as it is made.
+fn read_chunks(connection: &mut BufReader<TcpStream>) -> anyhow::Result<Vec<u8>> {
+    let (mut body, mut line) = (Vec::new(), String::new());
+    loop {
+        line.clear();
+        connection.read_line(&mut line)?;
+        let digits = line.trim_end();
+        anyhow::ensure!(digits.len() <= CHUNK_DIGITS_MAX, "a chunk's length is too long");
+        let length = usize::from_str_radix(digits, 16).context("a chunk's length is none")?;
+        let start = body.len();
+        // Its end of line is read along and cut off.
+        body.resize(start + length + 2, 0);
+        connection.read_exact(&mut body[start..])?;
+        body.truncate(start + length);
+        if length == 0 {
+            return Ok(body);
+        }
+    }
+}
+
 /// Held together: one that was let go of could be given twice.
-fn free_ports() -> anyhow::Result<[u16; 2]> {
-    let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let (one, other) = (free()?, free()?);
-    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
+pub fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+    let free = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let held = (0..N).map(free).collect::<Result<Vec<_>, _>>()?;
+    let mut ports = [0; N];
+    for (port, listener) in ports.iter_mut().zip(&held) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
 }

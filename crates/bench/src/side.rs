@@ -82,6 +82,14 @@ pub enum Side {
         #[arg(long)]
         reads: u64,
     },
+    /// Makes a city of Things and Datastreams, with a year of observations where some are wanted.
+    Sense {
+        dir: PathBuf,
+        #[arg(long)]
+        datastreams: u64,
+        #[arg(long)]
+        observations: u64,
+    },
 }
 
 /// Does a side's work in this process.

@@ -5,6 +5,7 @@ pub mod append;
 pub mod browsers;
 pub mod import;
 pub mod point;
+pub mod sensing;
 pub mod tiles;
 
 use std::path::{Path, PathBuf};

@@ -4,6 +4,7 @@ pub mod append;
 mod city;
 mod places;
 mod query;
+pub mod sense;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ pub async fn run(side: Side) -> anyhow::Result<Values> {
         Side::Governed { dir, rounds } => query::governed(&dir, rounds).await,
         Side::Bare { dir, filtered, rounds } => query::bare(&dir, filtered, rounds).await,
         Side::Point { dir, reads } => query::point(&dir, reads).await,
+        Side::Sense { dir, datastreams, observations } => {
+            sense::make(&dir, datastreams, observations).await
+        }
     }
 }
 

@@ -5,13 +5,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue, TableReference};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, TableSource};
 use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
-use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use futures::FutureExt;
 use pack::Contract;
 use pack::access::{Action, Asker, Thing, denial};
@@ -92,7 +94,7 @@ impl Catalog {
         checked: Checked,
         author: &Author,
     ) -> Result<Description, SqlError> {
-        let Planned { plan, state } = self.plan(session, checked, author).await?;
+        let Planned { plan, state } = self.plan(session, checked, &[], author).await?;
         let plan = cell::guard_shape(plan).map_err(|error| invalid(&error, author))?;
         let types = plan.get_parameter_types().map_err(|error| invalid(&error, author))?;
         let count = types.keys().filter_map(|id| id[1..].parse::<usize>().ok()).max().unwrap_or(0);
@@ -131,7 +133,7 @@ impl Catalog {
         author: &Author,
         watch: &Arc<Watch>,
     ) -> Result<(Lineage, Arc<dyn ExecutionPlan>, SessionState), SqlError> {
-        let Planned { plan, state } = self.plan(session, checked, author).await?;
+        let Planned { plan, state } = self.plan(session, checked, params, author).await?;
         let plan = bind(plan, params, author)?;
         let plan =
             cell::guard(plan, state.config_options()).map_err(|error| invalid(&error, author))?;
@@ -153,6 +155,7 @@ impl Catalog {
         &self,
         session: &Session,
         checked: Checked,
+        params: &[ScalarValue],
         author: &Author,
     ) -> Result<Planned, SqlError> {
         let state = self.state();
@@ -160,9 +163,15 @@ impl Catalog {
         let names = Names { tables, functions: &self.functions, state: &state };
         let options = ParserOptions::from(&state.config_options().sql_parser);
         let planner = SqlToRel::new_with_options(&names, options);
-        let plan = planner
-            .statement_to_plan(checked.statement)
-            .map_err(|error| invalid(&error, author))?;
+        let plan = match checked.statement {
+            Statement::Statement(statement) => {
+                let mut context =
+                    PlannerContext::new().with_prepare_param_data_types(types_of(params));
+                planner.sql_statement_to_plan_with_context(*statement, &mut context)
+            }
+            other => planner.statement_to_plan(other),
+        };
+        let plan = plan.map_err(|error| invalid(&error, author))?;
         check::check(&plan, &self.functions, &self.options.limits)?;
         let plan = bounded::shared(plan).map_err(|error| invalid(&error, author))?;
         Ok(Planned { plan, state })
@@ -321,6 +330,14 @@ impl Catalog {
 
 /// A statement has no more parameters than PostgreSQL's wire can count.
 const PARAMETERS_MAX: usize = u16::MAX as usize;
+
+/// The types of parameters whose values are at hand: what a function does with one depends on it.
+/// A null may be of any type.
+fn types_of(params: &[ScalarValue]) -> Vec<Option<FieldRef>> {
+    let types = params.iter().map(ScalarValue::data_type);
+    let field = |of: DataType| (!of.is_null()).then(|| Arc::new(Field::new("", of, true)));
+    types.map(field).collect()
+}
 
 fn bind(
     plan: LogicalPlan,

@@ -6,13 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::Session;
-use chrono::Utc;
 use sensing::entity::{
     Entity, HistoricalLocationPlaceRow, HistoricalLocationRow, Moment, ObservationId,
     ObservationRow, Parent, ThingLocationRow, create, wkb,
 };
 use sensing::odata::{EntityId, QueryOptions, ResourceEnd, ResourcePath, Target};
-use sensing::plan::{Context, Extras, ObservationKey, Request, plan};
+use sensing::plan::{Extras, ObservationKey, Request, plan};
 use sensing::schema::{EntityKind, SENSORTHINGS_1_1};
 
 use super::columns::Terms;
@@ -105,8 +104,7 @@ impl City {
             let reason = "post below an entity with its id, such as Things(1)/Datastreams";
             return Err(CityError::Invalid(reason.to_owned()));
         };
-        let root = String::new();
-        let context = Context { schema: &SENSORTHINGS_1_1, now: Utc::now(), root };
+        let context = self.sta_context("");
         let options = QueryOptions::default();
         let request = Request { path, options: &options, extras: Extras::default() };
         let parents = plan(&request, &context).map_err(|error| unplanned(&error))?.parents;

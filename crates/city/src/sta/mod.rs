@@ -2,7 +2,8 @@
 //! reads of bodies, made rows of the sensing datasets.
 //!
 //! ```text
-//!  GET   path, options ─► plan ─► statements, through the session ─► table ─► items
+//!  GET   path, options ─► plan ─► statements, through the session ─► table ─► items, or groups
+//!             newest: what ingest keeps in memory tells keys and numbers
 //!  POST  body ─► draft: nodes and links ─► known: what they link to, and whose it is
 //!             ─► numbers ─► rows ─► sheet ─► registers, in one transaction
 //!             ─► observe: observations ─► the lake, acknowledged after its fsync
@@ -16,6 +17,7 @@
 //! one that the asker sees; one that something is added to, or that is changed, one of the asker's
 //! organisations. A request that fails halfway is taken back ([`StaDeed`]).
 
+mod aggregate;
 mod change;
 mod columns;
 mod correct;
@@ -23,6 +25,7 @@ mod create;
 mod deed;
 mod draft;
 mod known;
+mod newest;
 mod observe;
 mod read;
 mod relate;
@@ -36,18 +39,20 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use catalog::Session;
+use chrono::{FixedOffset, Offset, Utc};
 use datafusion::common::ScalarValue;
 use pack::access::{Action, Thing};
 use sensing::entity::{Fault, FaultKind};
 use sensing::odata::EntityId;
-use sensing::plan::{PlanError, PlanErrorKind, Statement, Value};
-use sensing::schema::EntityKind;
+use sensing::plan::{Context, PlanError, PlanErrorKind, Statement, Value};
+use sensing::schema::{EntityKind, SENSORTHINGS_1_1};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::observations::OBSERVATION;
 use crate::{City, CityError};
 use table::Table;
 
+pub use aggregate::StaGroups;
 pub use change::StaUpdate;
 pub use create::StaCreated;
 pub use deed::StaDeed;
@@ -161,6 +166,17 @@ fn scalar(value: &Value) -> ScalarValue {
 }
 
 impl City {
+    /// What requests below a root are planned with.
+    fn sta_context(&self, root: &str) -> Context {
+        let east_seconds = self.pack().city.utc_offset_minutes.saturating_mul(60);
+        Context {
+            schema: &SENSORTHINGS_1_1,
+            now: Utc::now(),
+            zone: FixedOffset::east_opt(east_seconds).unwrap_or_else(|| Utc.fix()),
+            root: root.to_owned(),
+        }
+    }
+
     /// Numbers for new entities of a dataset.
     async fn sta_numbers(
         &self,

@@ -16,7 +16,7 @@ use datafusion::logical_expr::lit;
 use datafusion::prelude::{SessionContext, ident};
 use sensing::entity::Item;
 use sensing::odata::{QueryOptions, ResourceEnd, ResourcePath, Target};
-use sensing::plan::{Context, Extras, Request, plan};
+use sensing::plan::{Extras, Request, plan};
 use sensing::schema::{EntityKind, SENSORTHINGS_1_1};
 
 use super::deed::StaDeed;
@@ -66,9 +66,8 @@ impl City {
             let reason = "an entity is changed and deleted at its own address, such as Things(1)";
             return Err(CityError::Invalid(reason.to_owned()));
         };
-        let path = self.sta_followed(path).await?;
-        let root = String::new();
-        let context = Context { schema: &SENSORTHINGS_1_1, now: chrono::Utc::now(), root };
+        let path = self.sta_followed(session, path).await?;
+        let context = self.sta_context("");
         let options = QueryOptions::default();
         let request = Request { path: &path, options: &options, extras: Extras::default() };
         let plan = plan(&request, &context).map_err(|error| unplanned(&error))?;

@@ -18,6 +18,7 @@ use sensing::entity::{
     ObservationRow, ObservedPropertyRow, SensorRow, ThingRow, geojson,
 };
 use sensing::odata::EntityId;
+use sensing::plan::ObservationKey;
 use sensing::schema::EntityKind;
 
 use crate::CityError;
@@ -188,6 +189,15 @@ impl Table {
                 .entity()
             }
         }
+    }
+
+    /// Where an observation is.
+    pub fn key(&self, row: usize) -> Option<ObservationKey> {
+        Some(ObservationKey {
+            datastream: self.integer("datastream", row)?,
+            time_us: self.instant("phenomenon_time", row)?,
+            ordinal: self.integer("ordinal", row)?,
+        })
     }
 
     /// An observation with all that its row holds.

@@ -30,6 +30,7 @@ mod change;
 mod data_array;
 mod fault;
 mod fields;
+mod fuzz;
 pub mod geojson;
 mod id;
 mod json;
@@ -43,6 +44,7 @@ mod time;
 mod wkb;
 mod write;
 mod write_array;
+mod write_geojson;
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +52,7 @@ mod tests;
 pub use change::{Change, Link, json_patch, patch, put};
 pub use data_array::{Component, Group, Observations, Refused, Row, Stream, create_observations};
 pub use fault::{At, Fault, FaultKind, Result};
+pub use fuzz::{fuzz, fuzz_message};
 pub use id::{ID_BYTES_MAX, ObservationId};
 pub use json::Json;
 pub use model::{
@@ -67,6 +70,7 @@ pub use time::{Moment, Period, TimeFault, TimeObject};
 pub use wkb::wkb;
 pub use write::{Answer, Expanded, Item, Page, Writer};
 pub use write_array::ArrayGroup;
+pub use write_geojson::with_places;
 
 /// A body, also of CreateObservations: some 300,000 rows.
 pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -85,28 +89,3 @@ pub const PATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const ROWS_MAX: usize = 500_000;
 /// Refused rows of a group that are told why; of the others it is known that they were.
 pub const REFUSALS_TOLD_MAX: usize = 1_000;
-
-/// Arbitrary bytes through the readers: nothing may panic, and what is understood must be the same
-/// after it was written. For the fuzz target, which has no test of its own.
-pub fn fuzz(body: &[u8]) {
-    use crate::odata::{EntityId, QueryOptions};
-    use crate::schema::SENSORTHINGS_1_1;
-
-    let writer = Writer::new("http://localhost");
-    for kind in SENSORTHINGS_1_1.entities.iter().map(|entity| entity.kind) {
-        match create(kind, body, None, Moment::MIN) {
-            Ok(new) => {
-                let item = Item::new(EntityId::Integer(1), new.entity);
-                let written = writer.entity(&item, &QueryOptions::default());
-                let change = put(&item.entity, written.as_bytes()).map(|change| change.entity);
-                assert_eq!(change.as_ref(), Ok(&item.entity), "written as {written}");
-                let _ = json_patch(&item.entity, body);
-            }
-            Err(fault) => assert!(!fault.to_string().is_empty()),
-        }
-    }
-    for group in create_observations(body).unwrap_or_default() {
-        let read = group.rows().filter(|row| matches!(row, Row::Read(_))).count();
-        assert_eq!(read, group.observations.len());
-    }
-}

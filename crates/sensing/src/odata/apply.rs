@@ -13,10 +13,8 @@
 //! ```
 //!
 //! `window`, `first` and `last` are ours. `length` is `'PT1H'` or `duration'PT1H'`, whole months or
-//! a fixed length; `offset` is `'+08:00'`. A group's window is an interval. Paths lead to one
+//! a fixed length; `offset` is `'+08:00'`, and where it is left out the service's own. A group's window is an interval. Paths lead to one
 //! value: averages over many begin at Observations.
-
-use chrono::FixedOffset;
 
 use super::ast::{
     Aggregate, AggregateMethod, Apply, Expr, ExprKind, GroupKey, Path, Spanned, Window,
@@ -218,13 +216,14 @@ fn window(cursor: &mut Cursor<'_>, scope: Scope<'_>, keys: &[Spanned<GroupKey>])
     }
     cursor.expect(',', "a window has no length")?;
     let length = window_length(cursor)?;
-    let mut offset = FixedOffset::east_opt(0).expect("UTC is an offset");
+    let mut offset = None;
     if cursor.eat_separator(',') {
         let text = quoted(cursor, "'+08:00'")?;
-        offset = literal::offset_from_utc(&text.value).map_err(|fault| {
+        let given = literal::offset_from_utc(&text.value).map_err(|fault| {
             let error = cursor.error(text.span, fault.what).found(quote(&text.value));
             error.hint(fault.hint.unwrap_or_default())
         })?;
+        offset = Some(given);
     }
     cursor.expect(')', "a window has no end")?;
     let named = cursor.peek_word().is_some_and(|word| word.value == "as");

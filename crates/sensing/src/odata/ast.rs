@@ -186,8 +186,8 @@ pub struct Window {
     pub time: Path,
     /// Longer than nothing; either whole months or a fixed length, never both.
     pub length: IsoDuration,
-    /// Whose midnights, Mondays and months are meant; UTC where it is not given.
-    pub offset: FixedOffset,
+    /// Whose midnights, Mondays and months are meant; the service's own where it is not given.
+    pub offset: Option<FixedOffset>,
     /// `window` where it is not given.
     pub alias: String,
 }

@@ -281,8 +281,8 @@ impl Display for GroupKey {
 impl Display for Window {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "window({},duration'{}'", self.time, self.length)?;
-        if self.offset.local_minus_utc() != 0 {
-            write!(f, ",'{}'", self.offset)?;
+        if let Some(offset) = &self.offset {
+            write!(f, ",'{offset}'")?;
         }
         f.write_char(')')?;
         if self.alias == WINDOW_ALIAS { Ok(()) } else { write!(f, " as {}", self.alias) }

@@ -187,6 +187,11 @@ fn check_together(
             }
         }
     }
+    let geojson = options.result_format.map(|format| format.value) == Some(ResultFormat::GeoJson);
+    if geojson && options.apply.is_some() {
+        let what = "groups have no place, and so no format GeoJSON";
+        return Err(ParseError::new(PART, raw, place(OptionName::ResultFormat), what));
+    }
     let data_array =
         options.result_format.map(|format| format.value) == Some(ResultFormat::DataArray);
     if data_array

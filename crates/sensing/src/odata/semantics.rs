@@ -189,9 +189,11 @@ impl Period {
 ///
 /// Windows are laid on the clock of the window's offset: fixed lengths from Monday, 5 January 1970,
 /// 00:00, so that hours, days and weeks begin where people begin them; months from January 1970, so
-/// that quarters and years do. `None` at the ends of what can be written.
-pub fn window_of(window: &Window, at: DateTime<Utc>) -> Option<Period> {
-    let local = at.with_timezone(&window.offset).naive_local();
+/// that quarters and years do. A window without an offset is laid on the clock of `zone`. `None` at
+/// the ends of what can be written.
+pub fn window_of(window: &Window, zone: FixedOffset, at: DateTime<Utc>) -> Option<Period> {
+    let offset = window.offset.unwrap_or(zone);
+    let local = at.with_timezone(&offset).naive_local();
     let length = window.length;
     let (start, end) = if length.months > 0 {
         let since = i64::from(local.year() - 1970) * 12 + i64::from(local.month0());
@@ -206,7 +208,7 @@ pub fn window_of(window: &Window, at: DateTime<Utc>) -> Option<Period> {
         (moved(start)?, moved(start.checked_add(length.micros)?)?)
     };
     let utc = |local: chrono::NaiveDateTime| -> Option<DateTime<Utc>> {
-        let instant: DateTime<FixedOffset> = window.offset.from_local_datetime(&local).single()?;
+        let instant: DateTime<FixedOffset> = offset.from_local_datetime(&local).single()?;
         Some(instant.with_timezone(&Utc))
     };
     Some(Period { start: utc(start)?, end: utc(end)? })

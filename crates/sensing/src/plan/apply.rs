@@ -172,7 +172,7 @@ impl Groups {
                 let start = Term::Time(Period::instant(window_start(compiler, window, span)?));
                 self.give(&name, &start, parts(&start), role);
                 let start = format!("{GROUPS}.{name}");
-                let end = window_end(window, &start);
+                let end = window_end(window, offset_us(window, compiler.context), &start);
                 let column = format!("{name}_end");
                 self.shown.push(format!("{end} AS {column}"));
                 self.columns.push(Column { name: column, roles: vec![role(Part::End)] });
@@ -370,25 +370,26 @@ fn window_start(compiler: &mut Compiler<'_>, window: &Window, span: Span) -> Res
     let Some(time) = compiler.path(path, span)?.as_period().map(|period| period.start) else {
         return Err(compiler.unsupported(span, "a window", "its path leads to no time"));
     };
-    let offset_us = offset_us(window);
+    let offset_us = offset_us(window, compiler.context);
     Ok(match window.length.months {
         0 => fixed(&time, window.length.micros, offset_us),
         months => calendar(&time, months, offset_us),
     })
 }
 
-fn window_end(window: &Window, start: &str) -> String {
+fn window_end(window: &Window, offset_us: i64, start: &str) -> String {
     match window.length.months {
         0 => add(start, window.length.micros),
         months => {
-            let local = add(start, offset_us(window));
-            add(&format!("({local} + INTERVAL '{months} months')"), -offset_us(window))
+            let local = add(start, offset_us);
+            add(&format!("({local} + INTERVAL '{months} months')"), -offset_us)
         }
     }
 }
 
-fn offset_us(window: &Window) -> i64 {
-    i64::from(window.offset.local_minus_utc()) * MICROS_PER_SECOND
+fn offset_us(window: &Window, context: &Context) -> i64 {
+    let offset = window.offset.unwrap_or(context.zone);
+    i64::from(offset.local_minus_utc()) * MICROS_PER_SECOND
 }
 
 fn add(stamp: &str, micros: i64) -> String {

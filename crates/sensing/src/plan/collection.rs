@@ -10,6 +10,7 @@ use super::dataset::{self, Columns, Link, Order};
 use super::error::Result;
 use super::key::{integer_of, observation_of};
 use super::order::Ordering;
+use super::quality::{implausible, plausible};
 use super::scope::{Compiler, ROOT};
 use super::sql::{FALSE, Parameters, Select, Statement, Value};
 use super::{Column, Context, Flagged, PATH, Part, Request, Role};
@@ -226,9 +227,10 @@ pub(super) fn chosen<'a>(
 
 /// Observations by whether a rule found them implausible.
 pub(super) fn of_quality(kind: EntityKind, flagged: Flagged) -> Option<String> {
+    let flags = || format!("{ROOT}.flags");
     match (kind, flagged) {
-        (EntityKind::Observation, Flagged::Exclude) => Some(format!("{ROOT}.flags = 0")),
-        (EntityKind::Observation, Flagged::Only) => Some(format!("{ROOT}.flags <> 0")),
+        (EntityKind::Observation, Flagged::Exclude) => Some(plausible(&flags())),
+        (EntityKind::Observation, Flagged::Only) => Some(implausible(&flags())),
         _ => None,
     }
 }

@@ -102,6 +102,20 @@ pub(super) fn columns(kind: EntityKind, property: &str) -> Option<Columns> {
     })
 }
 
+/// The column that a member of a property is kept in as well: what the platform knows of a Thing,
+/// also where its properties were written anew without it. Nothing has to look into JSON then.
+pub(super) fn column_of_member(
+    kind: EntityKind,
+    property: &str,
+    pointer: &str,
+) -> Option<&'static str> {
+    match (kind, property, pointer) {
+        (EntityKind::Thing, "properties", "/area_code") => Some("area_code"),
+        (EntityKind::Thing, "properties", "/network") => Some("network"),
+        _ => None,
+    }
+}
+
 /// How the rows of a navigation are found from the row before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Link {

@@ -5,6 +5,8 @@
 //! of the parents; nested options hold for each parent alone: rows are numbered within their parent
 //! and cut there.
 
+use std::collections::BTreeSet;
+
 use crate::odata::{
     Direction, Expand, ExprKind, OrderBy, QueryOptions, ResourceEnd, Spanned, Step,
 };
@@ -13,9 +15,10 @@ use crate::schema::{Entity, EntityKind, Navigation};
 use super::collection;
 use super::dataset::{self, Link, Order};
 use super::error::{PlanError, PlanErrorKind, Result};
+use super::key::ObservationKey;
 use super::order::Ordering;
 use super::scope::{Compiler, ROOT};
-use super::sql::{Select, Statement};
+use super::sql::{Select, Statement, Value, any};
 use super::{CHILD_ROWS_MAX, Column, Context, Flagged, KEYS_MAX, Role, rows_of};
 
 const EXPAND: &str = "$expand";
@@ -23,6 +26,9 @@ const EXPAND: &str = "$expand";
 const PARENT: &str = "parent";
 /// The row's number among those of its parent, from 1.
 const PLACE: &str = "place";
+/// Keys of one list of a statement. Longer ones are not looked at where files, row groups and pages
+/// are left out (DataFusion's `MAX_IN_LIST_SIZE`).
+const PRUNED_KEYS_MAX: usize = 20;
 
 /// An expansion: a plan for the related entities of parents that are read already.
 #[derive(Debug, Clone)]
@@ -162,7 +168,7 @@ impl<'a> Child<'a> {
     }
 
     /// Does it ask for each Datastream's newest Observation and nothing else? What ingest keeps in
-    /// memory answers that without a statement.
+    /// memory tells the keys of these rows ([`Child::by_keys`]).
     pub fn is_newest(&self) -> bool {
         let newest = |order: &OrderBy| match (&order.key.value, order.direction) {
             (ExprKind::Path(path), Direction::Descending) => {
@@ -172,14 +178,59 @@ impl<'a> Child<'a> {
             _ => false,
         };
         let QueryOptions { filter, orderby, skip, top, .. } = self.options;
-        self.entity.kind == EntityKind::Observation
-            && self.flagged == Flagged::Include
-            && self.keyed_by == "id"
-            && matches!(self.link, Link::HeldBy { column: "datastream" })
+        self.is_of_streams()
             && filter.is_none()
             && skip.is_none_or(|skip| skip.value == 0)
             && top.is_some_and(|top| top.value == 1)
             && matches!(orderby.as_slice(), [order] if newest(&order.value))
+    }
+
+    /// Whether rules decide which Observations are among the related entities.
+    pub fn flagged(&self) -> Flagged {
+        self.flagged
+    }
+
+    /// Is what is counted all Observations of each Datastream? What ingest keeps in memory answers
+    /// that without a statement.
+    pub fn counts_streams(&self) -> bool {
+        self.options.count.is_some_and(|count| count.value)
+            && self.options.filter.is_none()
+            && self.flagged == Flagged::Include
+            && self.is_of_streams()
+    }
+
+    fn is_of_streams(&self) -> bool {
+        self.entity.kind == EntityKind::Observation
+            && self.keyed_by == "id"
+            && matches!(self.link, Link::HeldBy { column: "datastream" })
+    }
+
+    /// The Observations of these keys, and perhaps a few others of the same Datastreams and
+    /// moments. What may be ruled out by a file's statistics is told in lists that are short
+    /// enough to be looked at.
+    pub fn by_keys(&self, keys: &[ObservationKey]) -> Result<Statement> {
+        self.check_keys_count(keys.len())?;
+        let mut compiler = Compiler::new(self.context.schema, self.context, self.entity.kind);
+        compiler.part = EXPAND;
+        let mut groups = Vec::new();
+        for keys in keys.chunks(PRUNED_KEYS_MAX) {
+            let streams: Vec<String> = keys.iter().map(|key| key.datastream.to_string()).collect();
+            let times: BTreeSet<i64> = keys.iter().map(|key| key.time_us).collect();
+            let times: Vec<String> =
+                times.iter().map(|time| compiler.parameters.give(Value::Instant(*time))).collect();
+            groups.push(format!(
+                "({ROOT}.datastream IN ({}) AND {ROOT}.phenomenon_time IN ({}))",
+                streams.join(", "),
+                times.join(", ")
+            ));
+        }
+        let root = std::mem::take(compiler.root());
+        let mut filter = root.filter;
+        filter.extend(collection::of_quality(self.entity.kind, self.flagged));
+        filter.push(any(groups));
+        let columns = self.selected(&format!("{ROOT}.datastream"));
+        let select = Select { columns, from: root.from, filter, ..Select::default() };
+        compiler.parameters.statement(&select.print(), EXPAND, self.span())
     }
 
     /// Statements that this expansion and those below it take, for at most [`KEYS_MAX`] parents.
@@ -197,10 +248,14 @@ impl<'a> Child<'a> {
     }
 
     fn check_keys(&self, keys: &[i64]) -> Result<()> {
-        if keys.len() <= KEYS_MAX {
+        self.check_keys_count(keys.len())
+    }
+
+    fn check_keys_count(&self, keys: usize) -> Result<()> {
+        if keys <= KEYS_MAX {
             return Ok(());
         }
-        let what = format!("{} of {} entities", self.navigation.name, keys.len());
+        let what = format!("{} of {keys} entities", self.navigation.name);
         let why = format!("at most {KEYS_MAX} are expanded at once; ask for less with $top");
         Err(PlanError::new(PlanErrorKind::TooLarge, EXPAND, self.span(), what, why))
     }

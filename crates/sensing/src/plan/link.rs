@@ -3,6 +3,7 @@
 //! - `flagged=include`, `exclude` or `only`: whether Observations that a rule found implausible are
 //!   among what is answered, also of expansions. Collections have them, `$apply` leaves them out.
 //! - `after=ID`: the page begins behind this entity, in the order of ids; `$count` counts all.
+//! - `as_of=TIME`: what there was at a moment, as RFC 3339 writes it.
 //! - `reason=TEXT`: why something is made, changed or deleted; it stands beside what was written.
 //!
 //! A next link moves `$skip` on. Deep in a collection that is in the order of ids it says `after`
@@ -10,6 +11,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use percent_encoding::percent_decode_str;
 
 use crate::odata::{EntityId, QueryOptions, Span, Spanned};
@@ -47,6 +49,8 @@ impl Flagged {
 pub struct Extras {
     pub flagged: Option<Flagged>,
     pub after: Option<EntityId>,
+    /// Of which moment; `None` is now.
+    pub as_of: Option<DateTime<Utc>>,
 }
 
 impl Extras {
@@ -80,6 +84,11 @@ impl Extras {
                         Err(_) => EntityId::Text(id.to_owned()),
                     });
                 }
+                "as_of" => {
+                    let moment = DateTime::parse_from_rfc3339(&decoded);
+                    let why = "it is a moment such as 2026-11-23T08:00:00Z";
+                    extras.as_of = Some(moment.map_err(|_| refused(why))?.with_timezone(&Utc));
+                }
                 _ => {}
             }
         }
@@ -98,6 +107,9 @@ impl fmt::Display for Extras {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(flagged) = self.flagged {
             write!(f, "&flagged={}", flagged.word())?;
+        }
+        if let Some(moment) = self.as_of {
+            write!(f, "&as_of={}", moment.to_rfc3339_opts(SecondsFormat::AutoSi, true))?;
         }
         match &self.after {
             Some(EntityId::Integer(id)) => write!(f, "&after={id}"),
@@ -127,15 +139,17 @@ pub fn next_link(request: &Request<'_>, plan: &Plan<'_>, last: Option<&EntityId>
 }
 
 /// The address of the next page of an expansion: `parent` is the parent's address behind the
-/// service's root, such as `Things(1)`.
+/// service's root, such as `Things(1)`. What `extras` say of the request holds there as well.
 pub fn next_link_of_child(
     parent: &str,
     navigation: &str,
     options: &QueryOptions,
+    extras: &Extras,
     top: u64,
 ) -> String {
+    let extras = Extras { after: None, ..extras.clone() };
     let mut options = options.clone();
     let skip = options.skip.map_or(0, |skip| skip.value).saturating_add(top);
     options.skip = Some(Spanned::new(skip, Span::default()));
-    format!("{parent}/{navigation}?{options}")
+    format!("{parent}/{navigation}?{options}{extras}")
 }

@@ -12,6 +12,7 @@
 //!  expand       related rows of many parents         compare     eq … le, times as stretches
 //!  apply        groups, windows, aggregates          call        functions
 //!  order        a total order                        scope       paths: joins, columns
+//!  quality      what is implausible
 //!  link         next links, options of ours          functions   what SQL must be able to call
 //! ```
 //!
@@ -26,6 +27,7 @@
 //!   time and ordinal; the ObservedProperties of a MultiDatastream in the order of its results.
 //! - A date stands for its day in UTC where it meets an instant or an interval; a time of day meets
 //!   neither.
+//! - A window of `$apply` without an offset lies on the city's clock.
 //! - What rules found implausible is left out of `$apply` and of nothing else; `flagged` says
 //!   otherwise ([`Flagged`]). Filters of other entities look at all Observations.
 //! - A text in JSON is a time where it meets one and is written as RFC 3339 says.
@@ -43,6 +45,7 @@ pub mod functions;
 mod key;
 mod link;
 mod order;
+mod quality;
 mod scope;
 mod sql;
 mod term;
@@ -50,7 +53,7 @@ mod term;
 #[cfg(test)]
 mod tests;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, FixedOffset, Utc};
 
 use crate::odata::{EntityId, QueryOptions, ResourceEnd, ResourcePath, Span, Spanned, Target};
 use crate::schema::{Entity, Property, Schema};
@@ -59,6 +62,7 @@ pub use error::{PlanError, PlanErrorKind, Result};
 pub use expand::Child;
 pub use key::{NoObservationKey, ObservationKey};
 pub use link::{Extras, Flagged, next_link, next_link_of_child, reason};
+pub use quality::{IMPLAUSIBLE_FLAGS, implausible, plausible};
 pub use sql::{Statement, Value};
 
 /// Rows of a page where `$top` is not given, also of an expansion.
@@ -91,6 +95,8 @@ pub struct Context {
     pub schema: &'static Schema,
     /// The moment of `now()`, one for all statements of the request.
     pub now: DateTime<Utc>,
+    /// The clock on which the windows of `$apply` lie that name none: the city's.
+    pub zone: FixedOffset,
     /// The service's root, of which self links are made.
     pub root: String,
 }

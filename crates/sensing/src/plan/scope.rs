@@ -296,6 +296,9 @@ impl<'a> Compiler<'a> {
         let column = |name: &str| format!("{alias}.{name}");
         let key = |name: &str| Scalar { sql: format!("{alias}.{name}"), certain: !optional };
         let nullable = |name: &str| Scalar::nullable(format!("{alias}.{name}"));
+        if let Some(kept) = dataset::column_of_member(entity.kind, property.name, pointer) {
+            return Ok(Term::text(nullable(kept)));
+        }
         if !pointer.is_empty() {
             let column = match columns {
                 Columns::Json(json) | Columns::Any(json) | Columns::Place { json, .. } => {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::{
     DEEP_INSERT_DEPTH_MAX, ENTITIES_MAX, Fault, Observation, Outcome, Parent, Target, TimeObject,
-    Unit, create, fuzz,
+    Unit, create, fuzz, fuzz_message,
 };
 use super::*;
 use crate::odata::EntityId;
@@ -395,5 +395,22 @@ proptest! {
     #[test]
     fn no_bytes_are_a_panic(body in prop::collection::vec(any::<u8>(), 0..64)) {
         fuzz(&body);
+    }
+    #[test]
+    fn no_change_and_no_message_is_a_panic(body in any_body(), change in any_body(), topic in 0..4_usize) {
+        let topics = [
+            "v1.1/Observations",
+            "v1.1/Datastreams(1)/Observations",
+            "v1.1/MultiDatastreams(1)/Observations",
+            "v1.1/Datastreams('a')/Observations",
+        ];
+        fuzz(format!("{body}\u{1e}{change}").as_bytes());
+        fuzz_message(format!("{}\u{1e}{body}", topics[topic]).as_bytes());
+    }
+
+    #[test]
+    fn no_topic_is_a_panic(topic in "[ -~\u{a0}-\u{2fff}]{0,40}", payload in prop::collection::vec(any::<u8>(), 0..64)) {
+        fuzz_message(&[topic.as_bytes(), &[0x1e], &payload].concat());
+        fuzz_message(&[b"v1.1/", topic.as_bytes(), b"/Observations\x1e", &payload].concat());
     }
 }

@@ -1,6 +1,6 @@
 //! The helpers that say what operators mean.
 
-use chrono::{DateTime, FixedOffset, Utc};
+use chrono::{DateTime, FixedOffset, Offset, Utc};
 
 use crate::odata::semantics::{
     Period, and, compare, index_of, length, not, or, substring, window_of,
@@ -108,6 +108,10 @@ fn window(arguments: &str) -> Window {
 
 #[test]
 fn windows_begin_where_people_begin_them() {
+    let utc = Utc.fix();
+    let chengdu = FixedOffset::east_opt(8 * 3600).unwrap();
+    let day = window_of(&window("'P1D'"), chengdu, at("2020-03-04T17:00:00Z")).unwrap();
+    assert_eq!(day.start, at("2020-03-04T16:00:00Z"), "the service's own day");
     for (arguments, instant, start, end) in [
         ("'PT1H'", "2020-03-04T05:06:07Z", "2020-03-04T05:00:00Z", "2020-03-04T06:00:00Z"),
         ("'PT15M'", "2020-03-04T05:15:00Z", "2020-03-04T05:15:00Z", "2020-03-04T05:30:00Z"),
@@ -131,9 +135,9 @@ fn windows_begin_where_people_begin_them() {
         ("'P1Y'", "1969-12-31T23:59:59Z", "1969-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
         ("'PT1H'", "1969-12-31T23:30:00Z", "1969-12-31T23:00:00Z", "1970-01-01T00:00:00Z"),
     ] {
-        let period = window_of(&window(arguments), at(instant)).unwrap();
+        let period = window_of(&window(arguments), utc, at(instant)).unwrap();
         assert_eq!((period.start, period.end), (at(start), at(end)), "{arguments} {instant}");
     }
     let ages = window("'P178956970Y'");
-    assert_eq!(window_of(&ages, at("2020-01-01T00:00:00Z")), None);
+    assert_eq!(window_of(&ages, utc, at("2020-01-01T00:00:00Z")), None);
 }

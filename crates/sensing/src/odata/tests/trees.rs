@@ -335,15 +335,17 @@ fn options(entity: &'static Entity, depth: u32) -> BoxedStrategy<QueryOptions> {
 }
 
 fn aggregation() -> BoxedStrategy<Apply> {
-    let window = (1..1_000_i64, any::<bool>(), offset()).prop_map(|(length, months, offset)| {
-        let length = match months {
-            true => IsoDuration { months: i32::try_from(length).unwrap(), micros: 0 },
-            false => IsoDuration { months: 0, micros: length },
-        };
-        let time = path(EntityKind::Observation, "phenomenonTime");
-        let alias = if length.months > 6 { "window" } else { "stretch" }.to_owned();
-        GroupKey::Window(Window { time, length, offset, alias })
-    });
+    let window = (1..1_000_i64, any::<bool>(), prop::option::of(offset())).prop_map(
+        |(length, months, offset)| {
+            let length = match months {
+                true => IsoDuration { months: i32::try_from(length).unwrap(), micros: 0 },
+                false => IsoDuration { months: 0, micros: length },
+            };
+            let time = path(EntityKind::Observation, "phenomenonTime");
+            let alias = if length.months > 6 { "window" } else { "stretch" }.to_owned();
+            GroupKey::Window(Window { time, length, offset, alias })
+        },
+    );
     let key = |text| GroupKey::Path(path(EntityKind::Observation, text));
     let keys = (prop::option::of(window), any::<bool>()).prop_map(move |(window, by_stream)| {
         let stream = by_stream.then(|| key("Datastream/id"));

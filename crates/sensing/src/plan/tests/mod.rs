@@ -3,7 +3,7 @@
 mod golden;
 mod plans;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Offset, Utc};
 
 use super::{Context, Extras, Plan, Request, Result, plan};
 use crate::odata::{QueryOptions, ResourcePath};
@@ -13,6 +13,7 @@ fn context() -> Context {
     Context {
         schema: &SENSORTHINGS_1_1,
         now: DateTime::<Utc>::from_timestamp(1_704_067_200, 0).unwrap(),
+        zone: Utc.fix(),
         root: "https://city.example/sta/v1.1".to_owned(),
     }
 }

@@ -6,8 +6,8 @@ use super::{context, planned};
 use crate::odata::{EntityId, Function, QueryOptions, ResourcePath};
 use crate::plan::functions::{CALLED_FUNCTIONS, ENGINE_FUNCTIONS};
 use crate::plan::{
-    KEYS_MAX, PlanErrorKind, Request, SQL_DEPTH_MAX, Statement, Value, next_link,
-    next_link_of_child, plan,
+    Extras, KEYS_MAX, ObservationKey, PlanErrorKind, Request, SQL_DEPTH_MAX, Statement, Value,
+    next_link, next_link_of_child, plan,
 };
 use crate::schema::{EntityKind, SENSORTHINGS_1_1};
 
@@ -85,8 +85,14 @@ fn next_links_keep_the_path_and_all_options() {
     )
     .unwrap();
     assert_eq!(
-        next_link_of_child("Datastreams(3)", "Observations", &options, 5),
+        next_link_of_child("Datastreams(3)", "Observations", &options, &Extras::default(), 5),
         "Datastreams(3)/Observations?$orderby=phenomenonTime%20desc&$skip=5&$top=5"
+    );
+    let extras = Extras::parse("flagged=exclude&as_of=2026-01-01T08:00:00%2B08:00&after=5");
+    assert_eq!(
+        next_link_of_child("Datastreams(3)", "Observations", &options, &extras.unwrap(), 5),
+        "Datastreams(3)/Observations?$orderby=phenomenonTime%20desc&$skip=5&$top=5\
+         &flagged=exclude&as_of=2026-01-01T00:00:00Z"
     );
 }
 
@@ -167,7 +173,7 @@ fn too_many_parents_are_refused() {
 
 #[test]
 fn extras_are_checked() {
-    for url in ["Things?flagged=maybe", "Things?after=a", "Things?after="] {
+    for url in ["Things?flagged=maybe", "Things?after=a", "Things?after=", "Things?as_of=today"] {
         assert!(planned(url, |_, _| ()).is_err(), "{url}");
     }
     assert_eq!(refused("Things?after=5&$orderby=name").0, PlanErrorKind::Malformed);
@@ -234,6 +240,32 @@ fn a_plan_is_a_value_of_its_request() {
     let plan = plan(&request, &context).unwrap();
     assert!(plan.children[0].is_newest());
     assert!(plan.by_id);
+}
+
+#[test]
+fn newest_rows_are_asked_for_by_their_keys() {
+    planned("Datastreams?$expand=Observations($top=1;$orderby=phenomenonTime desc)", |_, plan| {
+        let plan = plan.unwrap();
+        let key = |datastream, time_us| ObservationKey { datastream, time_us, ordinal: 0 };
+        let keys: Vec<ObservationKey> = (1..=45).map(|id| key(id, 1_000 * (id % 2))).collect();
+        let statement = plan.children[0].by_keys(&keys).unwrap();
+        assert!(statement.sql.contains("t.datastream AS parent"), "{}", statement.sql);
+        // Short lists, each with its own times: files are pruned by lists of 20 at most.
+        assert_eq!(statement.sql.matches("t.datastream IN (").count(), 3, "{}", statement.sql);
+        assert_eq!(statement.parameters.len(), 6);
+        let few = plan.children[0].by_keys(&keys[..1]).unwrap();
+        assert!(few.sql.ends_with("WHERE (t.datastream IN (1) AND t.phenomenon_time IN ($1))"));
+    })
+    .unwrap();
+}
+
+#[test]
+fn an_area_of_a_thing_is_looked_up_in_its_column() {
+    let sql = page("Datastreams?$filter=Thing/properties/area_code eq '510104'").sql;
+    assert!(sql.contains("(j1.area_code = $1)"), "{sql}");
+    let sql = page("Things?$filter=properties/kind eq 'air' and properties/a/b gt 5").sql;
+    assert!(sql.contains("json_text(t.properties, $1) = $2"), "{sql}");
+    assert!(sql.contains("json_number(t.properties, $3) > $4"), "{sql}");
 }
 
 /// Filters put together at random of what the language has.

@@ -171,7 +171,7 @@ async fn shown(http: &Http, session: &Session, changed: &StaCreated) -> Option<S
     let root = root(http);
     match http.city.sta_get(session, &request, &root).await.ok()? {
         StaAnswer::Entity(item) => Some(Writer::new(&root).entity(&item, &options)),
-        StaAnswer::Page(_) => None,
+        StaAnswer::Page(_) | StaAnswer::Groups(_) => None,
     }
 }
 

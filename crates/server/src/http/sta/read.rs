@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use catalog::Session;
 use city::StaAnswer;
 use sensing::entity::{ArrayGroup, Item, Page, Writer};
 use sensing::odata::{EntityId, QueryOptions, ResourceEnd, ResourcePath, ResultFormat, Target};
@@ -12,11 +13,14 @@ use sensing::plan::{Extras, ObservationKey, Request};
 use sensing::schema::{EntityKind, SENSORTHINGS_1_1};
 
 use super::{JSON, misread, path_of, root, unplanned};
-use crate::fault::{Code, Fault};
+use crate::fault::Fault;
 use crate::http::Http;
 use crate::http::input::Who;
 use crate::http::ogc::typed;
 use crate::http::problem::Problem;
+
+/// RFC 7946, 12.
+const GEOJSON: &str = "application/geo+json";
 
 /// A bare value (OGC 18-088, 9.2.6).
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -33,9 +37,11 @@ const TEXT: &str = "text/plain; charset=utf-8";
         ("$top" = Option<String>, Query, description = "entities on the page, 100 where it is left out, 1,000 at most"),
         ("$skip" = Option<String>, Query, description = "entities before the page"),
         ("$count" = Option<String>, Query, description = "whether to say how many there are"),
-        ("$resultFormat" = Option<String>, Query, description = "dataArray, for Observations"),
+        ("$apply" = Option<String>, Query, description = "groups and aggregates in place of entities"),
+        ("$resultFormat" = Option<String>, Query, description = "dataArray, for Observations; GeoJSON"),
         ("flagged" = Option<String>, Query, description = "implausible Observations: include, exclude or only"),
         ("after" = Option<String>, Query, description = "the page begins behind this id"),
+        ("as_of" = Option<String>, Query, description = "what there was at this moment"),
     ),
     responses(
         (status = 200, body = Object), (status = 204, description = "The property is null"),
@@ -49,14 +55,23 @@ pub async fn get(State(http): State<Arc<Http>>, who: Who, uri: Uri) -> Result<Re
         .map_err(|error| misread(&error))?;
     let extras = Extras::parse(raw).map_err(|error| unplanned(&error))?;
     let format = options.result_format.as_ref().map(|format| format.value);
-    if format == Some(ResultFormat::GeoJson) {
-        return Err(Fault::new(Code::Unsupported, "$resultFormat=GeoJSON is not served yet"));
-    }
+    let features = format == Some(ResultFormat::GeoJson) && path.end == ResourceEnd::Whole;
     let root = root(&http);
+    let session = Session { as_of: extras.as_of, ..who.session() };
     let request = Request { path: &path, options: &options, extras };
-    let answer = http.city.sta_get(&who.session(), &request, &root).await?;
+    let answer = http.city.sta_get(&session, &request, &root).await?;
     let writer = Writer::new(&root);
     let text = match answer {
+        StaAnswer::Groups(groups) => groups.into_json(),
+        StaAnswer::Entity(item) if features => {
+            let page = Page { items: vec![*item], ..Page::default() };
+            let text = writer.feature_collection(&page, &options);
+            return Ok(typed(text.into_bytes(), GEOJSON));
+        }
+        StaAnswer::Page(page) if features => {
+            let text = writer.feature_collection(&page, &options);
+            return Ok(typed(text.into_bytes(), GEOJSON));
+        }
         StaAnswer::Entity(item) => return Ok(entity(&writer, &path, &item, &options)),
         StaAnswer::Page(page) if path.end == ResourceEnd::References => writer.references(&page),
         StaAnswer::Page(page) if format == Some(ResultFormat::DataArray) => {
