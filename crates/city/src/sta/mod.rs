@@ -23,11 +23,13 @@ mod create;
 mod deed;
 mod draft;
 mod known;
+mod numbers;
 mod observe;
 mod read;
 mod relate;
 mod remove;
 mod rows;
+mod series;
 mod sheet;
 mod table;
 
@@ -52,6 +54,7 @@ pub use change::StaUpdate;
 pub use create::StaCreated;
 pub use deed::StaDeed;
 pub use read::StaAnswer;
+pub use series::{StaFeed, StaReading};
 
 const THING_LOCATION: &str = "sensing.thing_location";
 const HISTORICAL_LOCATION: &str = "sensing.historical_location";
