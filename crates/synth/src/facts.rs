@@ -296,6 +296,10 @@ pub struct SensorKind {
     pub noise: f64,
     pub drift_per_day: f64,
     pub range_max: f64,
+    /// A reading so far from those beside it is no plausible one.
+    pub spike: Option<f64>,
+    /// Nor are so many in a row that are the same.
+    pub stuck_readings: Option<u32>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -258,7 +258,14 @@ fn history_place(_: &Book<'_>, spot: &Spot<'_>, rows: &mut Rows) {
 fn datastreams(book: &Book<'_>, spot: &Spot<'_>, rows: &mut Rows) {
     let Some(device) = spot.device else { return };
     let (facts, kind) = (&book.plan.facts.sensors, spot.kind);
-    let own = json!({ "period_s": kind.period_s });
+    let mut plausible = json!({ "max": kind.range_max });
+    if let Some(spike) = kind.spike {
+        plausible["spike"] = json!(spike);
+    }
+    if let Some(readings) = kind.stuck_readings {
+        plausible["stuck_readings"] = json!(readings);
+    }
+    let own = json!({ "period_s": kind.period_s, "plausible": plausible });
     let unit = json!({ "name": kind.unit_name, "symbol": kind.unit, "definition": UCUM });
     rows.integer(spot.number).format(format_args!("{} {}", kind.observes.zh, spot.code));
     rows.text(&kind.observes.en).text(MEASUREMENT).text(&unit.to_string());

@@ -30,11 +30,18 @@ pub struct StaReading {
     pub result: f64,
 }
 
-/// Whose the readings of Datastreams are, as of some version of these.
-#[derive(Debug, Default)]
+/// Who appends, and whose the readings of Datastreams are, as of some version of these.
+#[derive(Debug)]
 pub struct StaFeed {
+    session: Session,
     version: Option<u64>,
     terms: BTreeMap<i64, Terms>,
+}
+
+impl StaFeed {
+    pub fn of(session: Session) -> Self {
+        Self { session, version: None, terms: BTreeMap::new() }
+    }
 }
 
 impl City {
@@ -87,7 +94,7 @@ impl City {
     /// The newest moment of these Datastreams' observations since another.
     pub async fn sta_newest(
         &self,
-        session: &Session,
+        feed: &StaFeed,
         datastreams: RangeInclusive<i64>,
         since: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, CityError> {
@@ -99,7 +106,7 @@ impl City {
         );
         let since = since.timestamp_micros();
         let since = ScalarValue::TimestampMicrosecond(Some(since), Some("UTC".into()));
-        let newest = self.sta_rows(session, &sql, &[since]).await?.instant("newest", 0);
+        let newest = self.sta_rows(&feed.session, &sql, &[since]).await?.instant("newest", 0);
         Ok(newest.and_then(DateTime::from_timestamp_micros))
     }
 

@@ -13,7 +13,7 @@ use std::iter::Peekable;
 use std::time::Duration;
 
 use anyhow::Result;
-use catalog::{Session, Surface};
+use catalog::Surface;
 use chrono::{DateTime, TimeDelta, Utc};
 use city::{City, OPERATOR, StaFeed, StaReading};
 use synth::{NUMBERS_MAX, Reading, Stream, StreamOptions, Tellers};
@@ -56,8 +56,8 @@ pub async fn play(city: &City, sensors: Sensors) {
 }
 
 async fn feed(city: &City, sensors: Sensors) -> Result<()> {
-    let session = city.session(OPERATOR, Surface::Engine).await?;
-    let mut player = Player { city, sensors, session, feed: StaFeed::default() };
+    let feed = StaFeed::of(city.session(OPERATOR, Surface::Engine).await?);
+    let mut player = Player { city, sensors, feed };
     let begin = Utc::now() - TimeDelta::minutes(PAST_MINUTES);
     player.recall(begin).await?;
     player.recall_gone(begin).await?;
@@ -73,7 +73,6 @@ async fn feed(city: &City, sensors: Sensors) -> Result<()> {
 struct Player<'a> {
     city: &'a City,
     sensors: Sensors,
-    session: Session,
     feed: StaFeed,
 }
 
@@ -120,7 +119,7 @@ impl Player<'_> {
         last: i64,
         since: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>> {
-        Ok(self.city.sta_newest(&self.session, first..=last, since).await?)
+        Ok(self.city.sta_newest(&self.feed, first..=last, since).await?)
     }
 
     /// Appends a stream's readings as they come due, to its end. `known`: moments up to which
