@@ -281,7 +281,7 @@ MAP_DATASETS = [
     "place.parcel",
     "place.venue",
     "road.edge",
-    "sensing.device",
+    "sensing.thing",
     "transit.line",
     "transit.station",
     "market.enterprise_profile",

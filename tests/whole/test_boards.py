@@ -33,7 +33,7 @@ def test_every_tile_of_every_home_answers(peopled, role):
             assert tile["sources"] and all(source["title"]["zh"] for source in tile["sources"]), what
             for source in tile["sources"]:
                 # Both may have no rows yet: nothing was refused, no sensor has told a reading.
-                empty = source["dataset"] in ("system.quarantine", "sensing.reading")
+                empty = source["dataset"] in ("system.quarantine", "sensing.observation")
                 assert empty or source["freshness"]["state"] != "never", what
             names = [column["name"] for column in tile["columns"]]
             assert all(sorted(row) == sorted(names) for row in tile["rows"]), what
@@ -77,7 +77,6 @@ def test_coded_values_are_called_as_their_fields_call_them(peopled):
     for role, tile, column in [
         ("planner", "facilities", "kind"),
         ("planner", "land", "land_use"),
-        ("duty_officer", "sensors", "kind"),
         ("policy_office", "sections", "section"),
         ("data_steward", "sharing", "sharing"),
     ]:
@@ -153,10 +152,10 @@ def test_sources_are_those_of_the_plan_and_say_how_new_they_are(peopled):
 
 def test_a_tile_that_one_may_not_ask_says_so_and_fails_nothing_else(peopled):
     """A wall shows what its reader may see: the same board, another reader."""
-    pack = (ROOT / "packs/chengdu/boards/duty.toml").read_text()
-    assert "sensing.reading" in pack
+    pack = (ROOT / "packs/chengdu/boards/security.toml").read_text()
+    assert "system.user" in pack
     status, problem = peopled.send(
-        "POST", "/api/sql", {"sql": "SELECT count(*) FROM sensing.reading"}, "the_reader"
+        "POST", "/api/sql", {"sql": "SELECT count(*) FROM system.user"}, "the_reader"
     )
     assert status == 404, problem
 

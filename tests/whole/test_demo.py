@@ -1,9 +1,11 @@
 """The demonstration: one command, a city, logins that see different things."""
 
+import json
 import os
 import re
 import subprocess
 import time
+import urllib.parse
 
 import pytest
 from browser import Browser
@@ -57,17 +59,81 @@ def test_its_logins_see_different_things(demo):
     assert int(ask(server, "health", "SELECT count(*) FROM air.pm25")) > 0
 
 
+def sta(server, path, user):
+    status, _, body = server.get(f"/sta/v1.1/{path}", user)
+    assert status == 200, body
+    return json.loads(body)
+
+
 def test_its_sensors_tell_what_they_see_now(demo):
     server, _ = demo
-    late = "SELECT count(*) FROM sensing.reading WHERE observed_at > now() - interval '5 minutes'"
+    late = (
+        "SELECT count(*) FROM sensing.observation"
+        " WHERE phenomenon_time > now() - interval '5 minutes'"
+    )
     until = time.monotonic() + READING_SECONDS_MAX
     while not int(ask(server, "steward", late)):
         assert time.monotonic() < until, "no reading has come in"
         time.sleep(0.5)
-    unknown = "SELECT count(*) FROM sensing.reading r LEFT JOIN sensing.device d ON d.id = r.device"
-    assert ask(server, "steward", f"{unknown} WHERE d.id IS NULL") == "0"
-    twice = "SELECT count(*) - count(DISTINCT device || observed_at::text) FROM sensing.reading"
+    unknown = (
+        "SELECT count(*) FROM sensing.observation o"
+        " LEFT JOIN sensing.datastream d ON d.id = o.datastream"
+        " LEFT JOIN sensing.feature_of_interest f ON f.id = o.feature_of_interest"
+        " WHERE d.id IS NULL OR f.id IS NULL OR o.owner <> d.owner OR o.sharing <> d.sharing"
+    )
+    assert ask(server, "steward", unknown) == "0"
+    twice = (
+        "SELECT count(*) FROM (SELECT 1 FROM sensing.observation"
+        " GROUP BY datastream, phenomenon_time HAVING count(*) > 1) AS doubled"
+    )
     assert ask(server, "steward", twice) == "0"
+
+
+def test_its_sensors_have_a_past_and_some_have_nothing_else(demo):
+    server, _ = demo
+    test_its_sensors_tell_what_they_see_now(demo)
+    long = (
+        "SELECT datastream FROM sensing.observation GROUP BY datastream"
+        " HAVING max(phenomenon_time) > min(phenomenon_time) + interval '300 days'"
+    )
+    assert len(ask(server, "steward", long).split()) >= 2
+    # Of a gateway that is gone hang devices that told something once and have stopped since.
+    gone = (
+        "WITH newest AS (SELECT d.thing, max(o.phenomenon_time) AS at FROM sensing.datastream d"
+        " LEFT JOIN sensing.observation o ON o.datastream = d.id GROUP BY d.thing)"
+        " SELECT count(*) FROM sensing.thing t JOIN newest ON newest.thing = t.id"
+        " WHERE json_number(t.properties, '/gateway') IS NOT NULL"
+        " GROUP BY json_number(t.properties, '/gateway')"
+        " HAVING count(*) >= 5 AND max(at) < now() - interval '1 day'"
+    )
+    assert ask(server, "steward", gone).split(), "a silent network"
+    never = (
+        "SELECT count(*) FROM sensing.thing t JOIN sensing.datastream d ON d.thing = t.id"
+        " WHERE json_text(t.properties, '/retired_on') IS NULL"
+        " AND d.id NOT IN (SELECT datastream FROM sensing.observation)"
+    )
+    assert int(ask(server, "steward", never)) > 0
+    retired = "SELECT count(*) FROM sensing.thing WHERE json_text(properties, '/retired_on') < '2026'"
+    assert int(ask(server, "steward", retired)) >= 2
+
+
+def test_its_sensors_are_things_and_others_are_numbered_after_them(demo):
+    server, log = demo
+    [line] = [line for line in log.read_text().splitlines() if line.startswith("head ")]
+    server.tokens["head"] = line.split()[2]
+    expand = "Locations,Datastreams($expand=Sensor,ObservedProperty,Observations($top=1))"
+    query = urllib.parse.urlencode({"$top": 1, "$expand": expand})
+    [thing] = sta(server, f"Things?{query}", "head")["value"]
+    assert thing["@iot.id"] == 1 and thing["properties"]["kind"] == "air", thing
+    assert thing["Locations"][0]["location"]["type"] == "Point"
+    [stream] = thing["Datastreams"]
+    assert stream["properties"]["period_s"] == 3600 and stream["Sensor"] and stream["Observations"]
+    assert stream["ObservedProperty"]["name"] == "PM2.5"
+    own = {"name": "自建站", "description": "a station of one's own"}
+    status, headers, body = server.post("/sta/v1.1/Things", own, "head")
+    assert status == 201, body
+    number = int(re.search(r"Things\((\d+)\)", headers["location"])[1])
+    assert number > int(ask(server, "steward", "SELECT max(id) FROM sensing.thing WHERE name <> '自建站'"))
 
 
 def test_its_sign_in_page_offers_a_login_for_each_role(demo):

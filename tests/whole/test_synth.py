@@ -24,7 +24,7 @@ def files(tmp_path_factory):
 def test_every_file_is_taken_in_whole(files, tmp_path):
     data = tmp_path / "city"
     made = sorted(files.glob("*.parquet"))
-    assert len(made) == 17, made
+    assert len(made) == 25, made
     for file in made:
         dataset = file.name.removesuffix(".parquet")
         summary = import_file(data, dataset, file)
@@ -48,18 +48,30 @@ def test_readings_are_taken_in_and_their_truth_is_told(files, tmp_path):
     readings, truth = tmp_path / "readings.csv", tmp_path / "truth.jsonl"
     shujin("synth", "stream", "--people", PEOPLE, "--seed", 5, "--hours", 2,
            "--from", "2024-01-31T00:00:00+08:00", "--out", readings, "--truth", truth)  # fmt: skip
-    summary = import_file(tmp_path / "city", "sensing.reading", readings)
+    data = tmp_path / "city"
+    for dataset in ("sensing.thing", "sensing.datastream"):
+        import_file(data, dataset, files / f"{dataset}.parquet")
+    summary = import_file(data, "sensing.observation", readings)
     assert summary["rows_taken"] == len(readings.read_text().splitlines()) - 1, summary
     assert summary["rows_quarantined"] == 0
     told = [json.loads(line) for line in truth.read_text().splitlines()]
     assert {line["truth"] for line in told} <= {"incident", "fault"} and told
+    faults = {line["datastream"]: line for line in told if line["truth"] == "fault"}
+    assert {"gone", "unheard", "retired", "stuck", "spiking"} <= {f["fault"] for f in faults.values()}
+    assert any("gateway" in fault for fault in faults.values())
+    heard = {row["datastream"] for row in ask(data, "SELECT DISTINCT datastream FROM sensing.observation")}
+    quiet = {id for id, fault in faults.items() if fault["fault"] in ("gone", "unheard", "retired")}
+    assert heard and quiet and not heard & quiet
+    names = ask(data, "SELECT id, json_text(properties, '/device') AS device FROM sensing.thing")
+    names = {row["id"]: row["device"] for row in names}
+    assert all(names[id] == fault["device"] for id, fault in faults.items())
     printed = shujin("synth", "stream", "--people", PEOPLE, "--seed", 5, "--hours", 0.05,
                      "--from", "2024-01-31T00:00:00+08:00", "--format", "json",
                      "--speed", 1000)  # fmt: skip
     first = json.loads(printed.splitlines()[0])
-    assert set(first) == {"device", "observed_at", "value"}
+    assert set(first) == {"Datastream", "FeatureOfInterest", "phenomenonTime", "result"}
     begin = datetime.fromisoformat("2024-01-31T00:00:00+08:00")
-    assert datetime.fromisoformat(first["observed_at"]) - begin < timedelta(minutes=3)
+    assert datetime.fromisoformat(first["phenomenonTime"]) - begin < timedelta(minutes=3)
 
 
 def test_wrong_wishes_are_refused_with_a_reason(tmp_path):
@@ -78,7 +90,7 @@ def test_without_a_moment_readings_come_from_now_on_as_time_goes_by():
     with subprocess.Popen([*command, "--speed", "60"], stdout=subprocess.PIPE, cwd=ROOT) as process:
         moments = []
         while len(set(moments)) < 3:
-            moments.append(datetime.fromisoformat(json.loads(process.stdout.readline())["observed_at"]))
+            moments.append(datetime.fromisoformat(json.loads(process.stdout.readline())["phenomenonTime"]))
         took = datetime.now(UTC) - begin
         process.terminate()
     assert begin <= moments[0] <= begin + timedelta(minutes=2), (begin, moments[0])
@@ -91,4 +103,4 @@ def test_who_has_read_enough_ends_it_without_a_fault():
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {line}"], cwd=ROOT,
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("device,observed_at,value\n")
+    assert done.stdout.startswith("datastream,phenomenon_time,ordinal,result_number,")

@@ -115,8 +115,8 @@ def test_a_city_of_full_scale_is_as_large_as_it_should_be(ask, scale):
     assert nodes >= 400_000 * full
     [(venues,)] = ask("SELECT count(*) FROM place_venue")
     assert venues >= 5_000 * full - 1
-    [(kinds,)] = ask("SELECT count(DISTINCT kind) FROM sensing_device")
-    assert kinds == 7
+    [(kinds,)] = ask("SELECT count(DISTINCT observed_property) FROM sensing_datastream")
+    assert kinds == 8, "seven kinds of devices, and batteries"
     if scale < FULL_SCALE:
         return
     [(kept, grids)] = ask(

@@ -170,13 +170,15 @@ def test_an_officer_s_tile_holds_no_other_district_s_rows(mapped):
 
 
 def test_a_row_filter_of_values_holds_in_tiles(mapped):
-    seen = {r["kind"] for r in rows_of(mapped, "lin", "SELECT DISTINCT kind FROM sensing.device")}
-    assert "smoke" not in seen
+    """Devices of homes and mains are their owners' alone."""
+    owners = "SELECT DISTINCT owner FROM sensing.thing"
+    seen = {r["owner"] for r in rows_of(mapped, "lin", owners)}
+    assert "ecology_environment" in seen and "emergency" not in seen
     bounds = area(mapped, "510104000000")["items"][0]["bbox"]
-    kinds = {f["properties"]["kind"] for f in tiles(mapped, "lin", "sensor", 12, bounds)}
-    assert kinds and kinds <= seen
-    all_kinds = {f["properties"]["kind"] for f in tiles(mapped, "owner", "sensor", 12, bounds)}
-    assert "smoke" in all_kinds
+    drawn = {f["properties"]["owner"] for f in tiles(mapped, "lin", "thing", 12, bounds)}
+    assert drawn and drawn <= seen
+    everybody = {f["properties"]["owner"] for f in tiles(mapped, "owner", "thing", 12, bounds)}
+    assert "emergency" in everybody
 
 
 def test_what_is_not_there_is_said_so(mapped):

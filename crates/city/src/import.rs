@@ -158,6 +158,7 @@ impl City {
             progress(Progress { bytes_read, bytes_total, rows: run.rows() });
         }
         let mut summary = run.finish().await?;
+        self.pass_numbers_of(contract).await?;
         summary.seconds = started.elapsed().as_secs_f64();
         self.tell_of_rows(&contract.id, summary.rows_taken);
         self.record_import(&request.user, &summary).await?;

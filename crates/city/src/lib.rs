@@ -54,4 +54,4 @@ pub use open::{City, OPERATOR, OpenOptions};
 pub use quarantine::{QUARANTINE, Rejected};
 pub use repair::{Cell, LISTED_ROWS_MAX};
 pub use scratch::Scratch;
-pub use sta::{StaAnswer, StaCreated, StaDeed, StaGroups, StaUpdate};
+pub use sta::{StaAnswer, StaCreated, StaDeed, StaFeed, StaGroups, StaReading, StaUpdate};

@@ -43,9 +43,9 @@ pub const OPERATOR: &str = "operator";
 /// The role that the operator is made with, if the pack has it.
 const OPERATOR_ROLE: &str = "data_steward";
 /// How long an importer waits for the lake to make room before it tries again.
-const ROOM_WAIT: Duration = Duration::from_millis(50);
+pub(crate) const ROOM_WAIT: Duration = Duration::from_millis(50);
 /// Tries before an importer gives up: a minute.
-const ROOM_TRIES_MAX: u32 = 1_200;
+pub(crate) const ROOM_TRIES_MAX: u32 = 1_200;
 
 /// Statistics are kept for so many times as long as they took, whatever happens to the rows.
 const STATISTICS_SHARE: u32 = 10;
@@ -381,26 +381,6 @@ impl City {
             "the lake made no room for {dataset} in a minute: its disk is too slow or full; run \
              the import again, it goes on where it stopped"
         )))
-    }
-
-    /// Appends what a stream's sender has sent, and tells who watches. True: it had sent this
-    /// before. Where the lake is full the sender tries again: what fails then is back-pressure.
-    pub async fn append_readings(
-        &self,
-        dataset: &str,
-        rows: RecordBatch,
-        producer: Producer,
-    ) -> Result<bool, CityError> {
-        let contract = self.contract(dataset)?;
-        if contract.kind != DatasetKind::Stream {
-            return Err(CityError::Refused(format!("{dataset} is no stream: import a file")));
-        }
-        let count = rows.num_rows() as u64;
-        let ack = self.lake.append(dataset, rows, Some(producer)).await?;
-        if !ack.duplicate {
-            self.tell_of_rows(dataset, count);
-        }
-        Ok(ack.duplicate)
     }
 
     pub(crate) fn stores(&self) -> &Stores {

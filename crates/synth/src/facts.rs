@@ -241,10 +241,31 @@ pub struct SensorFacts {
     pub silent_share: f64,
     pub drifting_share: f64,
     pub faulty_share: f64,
+    /// Of those that told something once and tell nothing any more.
+    pub gone_share: f64,
+    /// Of those that were set up and have never told anything.
+    pub unheard_share: f64,
+    pub retired_share: f64,
+    /// Of gateways that carry nothing any more; one is, in any city.
+    pub gateways_gone_share: f64,
     pub installed_from_year: i32,
     pub installed_to: NaiveDate,
+    /// The first day on which one is due for maintenance; the others follow within a year.
+    pub maintained_from: NaiveDate,
+    pub gateway_name: Text,
+    pub battery: BatteryFacts,
     pub kind: Vec<SensorKind>,
     pub incident: Vec<IncidentKind>,
+}
+
+/// What devices without mains tell of their batteries.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatteryFacts {
+    pub name: Text,
+    pub period_s: u32,
+    /// Days that a middling one lasts.
+    pub days: f64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -253,7 +274,18 @@ pub struct SensorKind {
     pub id: String,
     pub name: Text,
     pub owner: String,
+    /// What it observes.
+    pub observes: Text,
+    /// Where that is defined; by default a name of this project's own.
+    pub definition: Option<String>,
     pub unit: String,
+    pub unit_name: String,
+    /// Open to all departments.
+    pub shared: bool,
+    /// As many share a gateway; none: each has a connection of its own.
+    pub per_gateway: Option<usize>,
+    #[serde(default)]
+    pub battery: bool,
     pub period_s: u32,
     pub people_per_sensor: f64,
     pub prefix: String,
@@ -264,6 +296,10 @@ pub struct SensorKind {
     pub noise: f64,
     pub drift_per_day: f64,
     pub range_max: f64,
+    /// A reading so far from those beside it is no plausible one.
+    pub spike: Option<f64>,
+    /// Nor are so many in a row that are the same.
+    pub stuck_readings: Option<u32>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -16,6 +16,7 @@ mod enterprise;
 mod error;
 mod facility;
 mod facts;
+mod fleet;
 mod land;
 mod mesh;
 mod metro;
@@ -31,12 +32,14 @@ mod sensor;
 mod sheet;
 mod stream;
 mod street;
+mod thing;
 
 pub use error::{Result, SynthError};
 pub use facts::Facts;
 pub use plan::{PEOPLE_MAX, PEOPLE_MIN, Plan};
 pub use sheet::{Kind, Sheet};
-pub use stream::{Fault, HOURS_MAX, Incident, Reading, Stream, StreamOptions};
+pub use stream::{Fault, HOURS_MAX, Incident, Reading, Stream, StreamOptions, Tellers};
+pub use thing::NUMBERS_MAX;
 
 use std::path::Path;
 
@@ -79,7 +82,7 @@ pub fn generate(
     written.extend(street::write(&plan, &street::draw(&plan)?, dir)?);
     written.extend(metro::write_all(&plan, dir)?);
     written.push(facility::write_all(&places, dir)?);
-    written.push(sensor::write_all(&plan, &sensor::place_all(&places), dir)?);
+    written.extend(thing::write_all(&plan, &fleet::Fleet::of(&places), dir)?);
     written.extend(land::write_all(&places, dir)?);
     let total = plan.people;
     let tell = |done| told(Progress { what: "people", done, total });
@@ -91,14 +94,22 @@ pub fn generate(
 }
 
 /// What each file holds; a test holds them against the pack's contracts.
-pub const SHEETS: [Sheet; 17] = [
+pub const SHEETS: [Sheet; 25] = [
     boundary::BOUNDARY,
     street::NODE,
     street::EDGE,
     metro::STATION,
     metro::LINE,
     facility::FACILITY,
-    sensor::DEVICE,
+    thing::PROCEDURE,
+    thing::PROPERTY,
+    thing::LOCATION,
+    thing::THING,
+    thing::THING_LOCATION,
+    thing::HISTORY,
+    thing::HISTORY_PLACE,
+    thing::DATASTREAM,
+    thing::FEATURE,
     land::VENUE,
     land::PARK,
     land::PARCEL,

@@ -21,6 +21,7 @@ pub enum Topic {
     Land,
     Venues,
     Incidents,
+    Fates,
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014).

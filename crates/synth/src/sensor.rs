@@ -1,33 +1,13 @@
-//! Sensors: kinds, places, owners, periods, and what is wrong with a few of them. Readings are
-//! [`crate::stream`]'s.
-
-use std::path::Path;
+//! Sensors: kinds, places, owners, periods, and what is wrong with a few of them. What they hang on
+//! and which of them tell nothing is [`crate::fleet`]'s, readings are [`crate::stream`]'s.
 
 use chrono::{Datelike, NaiveDate};
 
-use crate::error::Result;
 use crate::num::{real, round};
 use crate::places::Places;
 use crate::plan::Plan;
 use crate::plane::Point;
 use crate::rng::{Rng, Topic};
-use crate::sheet::{Kind, Rows, Sheet, Table};
-
-pub const DEVICE: Sheet = Sheet {
-    dataset: "sensing.device",
-    columns: &[
-        ("id", Kind::Text),
-        ("kind", Kind::Text),
-        ("owner", Kind::Text),
-        ("unit", Kind::Text),
-        ("period_s", Kind::Integer),
-        ("area_code", Kind::Text),
-        ("installed_on", Kind::Date),
-        ("geometry", Kind::Point),
-    ],
-};
-
-const ROWS_PER_BATCH: usize = 64 * 1024;
 
 /// What is wrong with a sensor. The register does not know; the truth of a stream does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +17,23 @@ pub enum Health {
     Silent,
     /// Its readings wander off.
     Drifting,
-    /// Sticks, jumps, or shows its full scale.
+    /// Sticks, jumps, or shows its full scale, a few hours each.
     Faulty,
+    /// Shows one value all day.
+    Stuck,
+    /// Jumps now and then, day after day.
+    Spiking,
+}
+
+/// Whether a sensor tells anything at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Working,
+    /// Told something once.
+    Gone,
+    /// Was set up and has never told anything.
+    Unheard,
+    Retired,
 }
 
 #[derive(Debug, Clone)]
@@ -50,14 +45,23 @@ pub struct Sensor {
     pub micro: usize,
     pub at: Point,
     pub health: Health,
+    pub fate: Fate,
+    /// Of the fleet's gateways.
+    pub gateway: Option<usize>,
     /// How its level differs from the kind's, as a factor.
     pub level: f64,
+    /// Days since 1970.
     pub installed_on: i32,
 }
 
 impl Sensor {
     pub fn id(&self, plan: &Plan) -> String {
         format!("{}{:07}", plan.facts.sensors.kind[self.kind].prefix, self.serial)
+    }
+
+    /// Of the plan's districts.
+    pub fn district(&self, plan: &Plan) -> usize {
+        plan.communities[plan.grids[plan.micros[self.micro].grid].community].district
     }
 }
 
@@ -82,6 +86,8 @@ pub fn place_all(places: &Places<'_>) -> Vec<Sensor> {
                     micro,
                     at,
                     health: health(plan, &mut rng),
+                    fate: Fate::Working,
+                    gateway: None,
                     level: rng.log_normal(1.0, 0.12),
                     installed_on: installed(plan, &mut rng),
                 });
@@ -104,26 +110,14 @@ fn health(plan: &Plan, rng: &mut Rng) -> Health {
 
 fn installed(plan: &Plan, rng: &mut Rng) -> i32 {
     let facts = &plan.facts.sensors;
-    let days = |date: NaiveDate| date.num_days_from_ce();
-    let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).map_or(0, days);
     let first = NaiveDate::from_ymd_opt(facts.installed_from_year, 1, 1).map_or(0, days);
     let span = usize::try_from(days(facts.installed_to) - first).unwrap_or(0);
     let after = i32::try_from(rng.below(span + 1)).expect("days of a few years");
-    first + after - epoch
+    first + after
 }
 
-pub fn write_all(plan: &Plan, sensors: &[Sensor], dir: &Path) -> Result<(String, usize)> {
-    let mut table = Table::create(dir, &DEVICE)?;
-    for sensors in sensors.chunks(ROWS_PER_BATCH) {
-        let mut rows = Rows::new(&DEVICE);
-        for sensor in sensors {
-            let kind = &plan.facts.sensors.kind[sensor.kind];
-            rows.format(format_args!("{}{:07}", kind.prefix, sensor.serial));
-            rows.text(&kind.id).text(&kind.owner).text(&kind.unit);
-            rows.integer(i64::from(kind.period_s)).text(&plan.micros[sensor.micro].code);
-            rows.date(sensor.installed_on).point(&plan.plane, sensor.at);
-        }
-        table.write(&rows.finish())?;
-    }
-    Ok((DEVICE.dataset.to_owned(), table.close()?))
+/// Days since 1970.
+pub fn days(date: NaiveDate) -> i32 {
+    let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).map_or(0, |epoch| epoch.num_days_from_ce());
+    date.num_days_from_ce() - epoch
 }

@@ -26,11 +26,13 @@ mod deed;
 mod draft;
 mod known;
 mod newest;
+mod numbers;
 mod observe;
 mod read;
 mod relate;
 mod remove;
 mod rows;
+mod series;
 mod sheet;
 mod table;
 
@@ -57,6 +59,7 @@ pub use change::StaUpdate;
 pub use create::StaCreated;
 pub use deed::StaDeed;
 pub use read::StaAnswer;
+pub use series::{StaFeed, StaReading};
 
 const THING_LOCATION: &str = "sensing.thing_location";
 const HISTORICAL_LOCATION: &str = "sensing.historical_location";

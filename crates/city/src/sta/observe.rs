@@ -24,7 +24,7 @@ use crate::{City, CityError};
 
 /// Observations of one frame of the log: well below what a frame may have in bytes, unless each
 /// of them carries JSON.
-const FRAME_ROWS_MAX: usize = 50_000;
+pub(super) const FRAME_ROWS_MAX: usize = 50_000;
 
 /// An observation to be kept.
 pub(super) struct Observed<'t> {

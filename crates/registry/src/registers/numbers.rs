@@ -21,4 +21,21 @@ impl Registers {
         txn.commit().await?;
         Ok(last + 1)
     }
+
+    /// Has the numbers up to `last` be nobody's any more: rows that came from elsewhere have them.
+    pub async fn pass(&self, name: &str, last: i64) -> Result<(), RegistryError> {
+        let txn = self.records.write().await?;
+        let found = counter::Entity::find_by_id(name).one(&*txn).await?;
+        if found.as_ref().is_some_and(|counter| counter.value >= last) {
+            txn.rollback().await?;
+            return Ok(());
+        }
+        let next = counter::ActiveModel { name: Set(name.to_owned()), value: Set(last) };
+        match found {
+            Some(_) => next.update(&*txn).await?,
+            None => next.insert(&*txn).await?,
+        };
+        txn.commit().await?;
+        Ok(())
+    }
 }

@@ -349,3 +349,21 @@ async fn many_rows_are_kept_in_chunks_through_changes() {
     assert_eq!(held.len(), 19_999);
     assert_eq!(held.iter().filter(|row| row.1 == 2).count(), changed.len());
 }
+
+#[tokio::test]
+async fn numbers_that_came_with_a_file_are_given_to_nobody() {
+    for bed in beds().await {
+        let mut all = catalog::records::migrations();
+        all.extend(crate::migrations());
+        all.extend(catalog::records::later_migrations());
+        bed.records.migrate(all).await.unwrap();
+        let registers = Registers::open(&bed.records, &Audit::open(&bed.records));
+        assert_eq!(registers.reserve("x", 10).await.unwrap(), 1);
+        registers.pass("x", 7).await.unwrap();
+        assert_eq!(registers.reserve("x", 1).await.unwrap(), 11, "fewer change nothing");
+        registers.pass("x", 500).await.unwrap();
+        assert_eq!(registers.reserve("x", 1).await.unwrap(), 501);
+        registers.pass("y", 3).await.unwrap();
+        assert_eq!(registers.reserve("y", 1).await.unwrap(), 4);
+    }
+}

@@ -1,20 +1,22 @@
 //! The demonstration's sensors: while it is served their readings come in as those of a city's
-//! devices would, moment by moment, into the log of their dataset.
+//! devices would, moment by moment, as observations of their Datastreams.
 //!
-//! All readings of a moment are one message, numbered by the moment. So what is played again after
-//! a restart is known and not taken twice, and what came due in between is made up for.
+//! ```text
+//!  a year of a few ─► who is gone, three days ago ─► the last hour ─► from now on
+//! ```
+//!
+//! What came in before is known by its moment and not told twice, and what came due while the
+//! demonstration was stopped is made up for, an hour of it.
 
+use std::collections::BTreeMap;
 use std::iter::Peekable;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use arrow::array::{ArrayRef, Float64Array, StringArray, TimestampMicrosecondArray};
-use arrow::record_batch::RecordBatch;
+use anyhow::Result;
+use catalog::Surface;
 use chrono::{DateTime, TimeDelta, Utc};
-use city::{City, CityError};
-use store::lake::Producer;
-use synth::{Reading, Stream, StreamOptions};
+use city::{City, OPERATOR, StaFeed, StaReading};
+use synth::{NUMBERS_MAX, Reading, Stream, StreamOptions, Tellers};
 use tokio::task::spawn_blocking;
 
 /// Which city's sensors are played.
@@ -24,14 +26,22 @@ pub struct Sensors {
     pub seed: u64,
 }
 
-const DATASET: &str = "sensing.reading";
-const PRODUCER: &str = "demonstration/sensors";
 /// So much of the past is there when a demonstration begins.
 const PAST_MINUTES: i64 = 60;
+/// And of a few Datastreams, for charts.
+const HISTORY_DAYS: i64 = 365;
+/// Their history goes on where so much of it is missing.
+const HISTORY_GAP_HOURS: i64 = 24;
+/// Who is gone told its last readings so long ago, for a day.
+const GONE_DAYS: i64 = 3;
+const GONE_HOURS: u32 = 24;
 /// A stream is as long as this, then another begins.
-const STREAM_HOURS: f64 = 24.0 * 7.0;
+const STREAM_HOURS: u32 = 24 * 7;
 /// How soon after its moment a reading comes in, at most.
 const EVERY: Duration = Duration::from_secs(5);
+/// Readings that are appended at once, and the rest of their last moment: one frame of the log,
+/// so that of a moment all is in or nothing.
+const AT_ONCE_READINGS: usize = 8_192;
 /// Larger cities have more readings than a demonstration should spend its machine on.
 const PEOPLE_MAX: usize = 1_000_000;
 
@@ -45,71 +55,114 @@ pub async fn play(city: &City, sensors: Sensors) {
     }
 }
 
-async fn feed(city: &City, Sensors { people, seed }: Sensors) -> Result<()> {
-    let mut from = Utc::now() - TimeDelta::minutes(PAST_MINUTES);
+async fn feed(city: &City, sensors: Sensors) -> Result<()> {
+    let feed = StaFeed::of(city.session(OPERATOR, Surface::Engine).await?);
+    let mut player = Player { city, sensors, feed };
+    let begin = Utc::now() - TimeDelta::minutes(PAST_MINUTES);
+    player.recall(begin).await?;
+    player.recall_gone(begin).await?;
+    let newest = player.newest(1, NUMBERS_MAX, begin).await?;
+    let mut from = newest.map_or(begin, |newest| newest + TimeDelta::seconds(1));
     loop {
-        let pack = city.pack().clone();
-        let options = StreamOptions { people, seed, from, hours: STREAM_HOURS };
-        let mut stream = spawn_blocking(move || Stream::new(&pack, options)).await??.peekable();
-        while stream.peek().is_some() {
-            let (rest, moments) = spawn_blocking(move || due(stream, Utc::now())).await?;
+        let stream = player.stream(from, STREAM_HOURS).await?.with_batteries();
+        player.tell(stream, &BTreeMap::new()).await?;
+        from += TimeDelta::hours(i64::from(STREAM_HOURS));
+    }
+}
+
+struct Player<'a> {
+    city: &'a City,
+    sensors: Sensors,
+    feed: StaFeed,
+}
+
+impl Player<'_> {
+    async fn stream(&self, from: DateTime<Utc>, hours: u32) -> Result<Stream> {
+        let (pack, Sensors { people, seed }) = (self.city.pack().clone(), self.sensors);
+        let options = StreamOptions { people, seed, from, hours: f64::from(hours) };
+        Ok(spawn_blocking(move || Stream::new(&pack, options)).await??)
+    }
+
+    /// A year of a few Datastreams until a moment, or what is missing of it.
+    async fn recall(&mut self, until: DateTime<Utc>) -> Result<()> {
+        let since = until - TimeDelta::days(HISTORY_DAYS);
+        let few = self.stream(since, 0).await?.told_by(Tellers::Few).datastreams();
+        let mut known = BTreeMap::new();
+        for datastream in few {
+            let newest = self.newest(datastream, datastream, since).await?;
+            known.insert(datastream, newest.unwrap_or(since));
+        }
+        let Some(from) = known.values().min().copied() else { return Ok(()) };
+        let missing_hours = (until - from).num_hours();
+        if missing_hours < HISTORY_GAP_HOURS {
+            return Ok(());
+        }
+        let hours = u32::try_from(missing_hours)?;
+        let stream = self.stream(from, hours).await?.told_by(Tellers::Few);
+        self.tell(stream, &known).await
+    }
+
+    /// What those told who are gone by now.
+    async fn recall_gone(&mut self, until: DateTime<Utc>) -> Result<()> {
+        let from = until - TimeDelta::days(GONE_DAYS);
+        let stream = self.stream(from, GONE_HOURS).await?.told_by(Tellers::Gone).with_batteries();
+        let Some(first) = stream.datastreams().first().copied() else { return Ok(()) };
+        if self.newest(first, first, DateTime::UNIX_EPOCH).await?.is_some() {
+            return Ok(());
+        }
+        self.tell(stream, &BTreeMap::new()).await
+    }
+
+    async fn newest(
+        &self,
+        first: i64,
+        last: i64,
+        since: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>> {
+        Ok(self.city.sta_newest(&self.feed, first..=last, since).await?)
+    }
+
+    /// Appends a stream's readings as they come due, to its end. `known`: moments up to which
+    /// readings of a Datastream are there.
+    async fn tell(&mut self, stream: Stream, known: &BTreeMap<i64, DateTime<Utc>>) -> Result<()> {
+        let mut stream = stream.peekable();
+        loop {
+            let (rest, readings) = spawn_blocking(move || due(stream, Utc::now())).await?;
             stream = rest;
-            for readings in moments {
-                from = readings[0].observed_at;
-                append(city, &readings).await?;
+            if readings.is_empty() {
+                if stream.peek().is_none() {
+                    return Ok(());
+                }
+                tokio::time::sleep(EVERY).await;
+                continue;
             }
-            tokio::time::sleep(EVERY).await;
-        }
-        from += TimeDelta::seconds(1);
-    }
-}
-
-/// Takes the readings up to a moment off a stream, those of one moment together.
-fn due(
-    mut stream: Peekable<Stream>,
-    until: DateTime<Utc>,
-) -> (Peekable<Stream>, Vec<Vec<Reading>>) {
-    let mut moments: Vec<Vec<Reading>> = Vec::new();
-    while let Some(reading) = stream.next_if(|reading| reading.observed_at <= until) {
-        match moments.last_mut().filter(|last| last[0].observed_at == reading.observed_at) {
-            Some(last) => last.push(reading),
-            None => moments.push(vec![reading]),
-        }
-    }
-    (stream, moments)
-}
-
-async fn append(city: &City, readings: &[Reading]) -> Result<()> {
-    const ROOM_WAIT: Duration = Duration::from_secs(1);
-    let rows = rows(city, readings)?;
-    let seq = u64::try_from(readings[0].observed_at.timestamp()).context("before 1970")?;
-    loop {
-        let producer = Producer { id: PRODUCER.to_owned(), seq };
-        match city.append_readings(DATASET, rows.clone(), producer).await {
-            Ok(_) => return Ok(()),
-            Err(CityError::Lake(error)) if error.is_back_pressure() => {
-                tokio::time::sleep(ROOM_WAIT).await;
-            }
-            Err(error) => return Err(error.into()),
+            let is_new = |reading: &&Reading| {
+                known.get(&reading.datastream).is_none_or(|known| reading.observed_at > *known)
+            };
+            let readings: Vec<StaReading> = readings.iter().filter(is_new).map(told).collect();
+            self.city.sta_append(&mut self.feed, &readings).await?;
         }
     }
 }
 
-/// The readings as rows of their dataset; columns are found by their names.
-fn rows(city: &City, readings: &[Reading]) -> Result<RecordBatch> {
-    let schema = city.lake().spec(DATASET)?.schema;
-    let column = |name: &str| -> Result<ArrayRef> {
-        Ok(match name {
-            "device" => Arc::new(StringArray::from_iter_values(readings.iter().map(|r| &r.device))),
-            "observed_at" => {
-                let micros = readings.iter().map(|r| r.observed_at.timestamp_micros());
-                Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
-            }
-            "value" => Arc::new(Float64Array::from_iter_values(readings.iter().map(|r| r.value))),
-            other => anyhow::bail!("{DATASET} has a field `{other}` that no sensor tells"),
-        })
-    };
-    let columns: Result<Vec<ArrayRef>> =
-        schema.fields().iter().map(|field| column(field.name())).collect();
-    Ok(RecordBatch::try_new(schema.clone(), columns?)?)
+fn told(reading: &Reading) -> StaReading {
+    StaReading {
+        datastream: reading.datastream,
+        feature: Some(reading.feature),
+        time: reading.observed_at,
+        result: reading.value,
+    }
+}
+
+/// Takes readings up to a moment off a stream, all of a moment or none.
+fn due(mut stream: Peekable<Stream>, until: DateTime<Utc>) -> (Peekable<Stream>, Vec<Reading>) {
+    let mut readings: Vec<Reading> = Vec::new();
+    while let Some(reading) = stream.next_if(|next| {
+        let goes_on = |last: &Reading| last.observed_at == next.observed_at;
+        let has_room = readings.len() < AT_ONCE_READINGS || readings.last().is_some_and(goes_on);
+        next.observed_at <= until && has_room
+    }) {
+        readings.push(reading);
+    }
+    (stream, readings)
 }

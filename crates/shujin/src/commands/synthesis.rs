@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, SecondsFormat, Utc};
 use indicatif::{ProgressBar, ProgressStyle};
-use synth::{Options, Progress, Stream, StreamOptions};
+use synth::{Options, Progress, Reading, Stream, StreamOptions};
 
 use crate::args::{StreamArgs, StreamFormat, SynthArgs, SynthCity, SynthCommand};
 
@@ -76,7 +76,8 @@ fn stream(args: &StreamArgs) -> Result<ExitCode> {
     }
     let pack = load(&args.city.pack)?;
     let SynthCity { people, seed, .. } = args.city;
-    let stream = Stream::new(&pack, StreamOptions { people, seed, from, hours: args.hours })?;
+    let options = StreamOptions { people, seed, from, hours: args.hours };
+    let stream = Stream::new(&pack, options)?.with_batteries();
     if let Some(path) = &args.truth {
         let mut truth = create(path)?;
         for line in stream.truth() {
@@ -107,7 +108,8 @@ fn create(path: &Path) -> Result<BufWriter<File>> {
     Ok(BufWriter::new(File::create(path).with_context(|| path.display().to_string())?))
 }
 
-/// Writes readings, each no sooner than its moment at this speed. Returns how many.
+/// Writes readings, each no sooner than its moment at this speed: rows of `sensing.observation`, or
+/// bodies of SensorThings. Returns how many.
 fn play(
     stream: Stream,
     format: StreamFormat,
@@ -116,8 +118,12 @@ fn play(
     out: &mut dyn Write,
 ) -> io::Result<u64> {
     if format == StreamFormat::Csv {
-        writeln!(out, "device,observed_at,value")?;
+        writeln!(
+            out,
+            "datastream,phenomenon_time,ordinal,result_number,feature_of_interest,flags,owner,sharing"
+        )?;
     }
+    let terms = stream.terms();
     let begun = Instant::now();
     let mut count = 0;
     for reading in stream {
@@ -131,11 +137,15 @@ fn play(
         }
         let at = reading.observed_at.to_rfc3339_opts(SecondsFormat::Secs, true);
         match format {
-            StreamFormat::Csv => writeln!(out, "{},{at},{}", reading.device, reading.value)?,
+            StreamFormat::Csv => {
+                let (owner, sharing) = &terms[reading.kind];
+                let Reading { datastream, feature, value, .. } = reading;
+                writeln!(out, "{datastream},{at},0,{value},{feature},0,{owner},{sharing}")?;
+            }
             StreamFormat::Json => writeln!(
                 out,
-                r#"{{"device":"{}","observed_at":"{at}","value":{}}}"#,
-                reading.device, reading.value
+                r#"{{"Datastream":{{"@iot.id":{}}},"FeatureOfInterest":{{"@iot.id":{}}},"phenomenonTime":"{at}","result":{}}}"#,
+                reading.datastream, reading.feature, reading.value
             )?,
         }
         count += 1;

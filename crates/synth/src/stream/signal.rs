@@ -1,6 +1,6 @@
 //! What a sensor shows at a moment, as a function without memory.
 
-use crate::facts::SensorKind;
+use crate::facts::{BatteryFacts, SensorKind};
 use crate::rng::{mix, unit};
 use crate::sensor::{Health, Sensor};
 
@@ -15,6 +15,10 @@ const GAP_SHARE: f64 = 0.003;
 const SILENT_BLOCK_S: i64 = 3 * HOUR_S;
 const SILENT_BLOCK_SHARE: f64 = 0.5;
 const FAULT_BLOCK_S: i64 = 6 * HOUR_S;
+const SPIKE_SHARE: f64 = 0.08;
+const SPIKE: f64 = 5.0;
+/// A battery is changed when it has so much left (%).
+const BATTERY_LEFT_MIN: f64 = 4.0;
 
 #[derive(Debug)]
 pub struct Signal {
@@ -34,6 +38,7 @@ enum What {
     Fault,
     Spike,
     Direction,
+    Battery,
 }
 
 impl Signal {
@@ -80,9 +85,33 @@ impl Signal {
                 let wrong = if up { 1.0 + drift } else { (1.0 - drift).max(0.0) };
                 self.right(kind, sensor, number, moment) * lifted * wrong
             }
+            Health::Stuck => self.right(kind, sensor, number, moment.div_euclid(DAY_S) * DAY_S),
+            Health::Spiking => {
+                self.right(kind, sensor, number, moment) * lifted * self.spike(number, moment)
+            }
             Health::Good | Health::Silent => self.right(kind, sensor, number, moment) * lifted,
         };
         Some((shown.clamp(0.0, kind.range_max) * 100.0).round() / 100.0)
+    }
+
+    /// What a battery has left (%): it falls evenly from when it is changed to when it is again.
+    pub fn battery(
+        &self,
+        facts: &BatteryFacts,
+        sensor: &Sensor,
+        number: usize,
+        moment: i64,
+    ) -> f64 {
+        let lasts_s = facts.days * (0.8 + 0.4 * self.chance(What::Battery, number, 0));
+        let lasts_s = crate::num::round_i64(lasts_s * 86_400.0).max(1);
+        let used_s = (moment - i64::from(sensor.installed_on) * DAY_S).rem_euclid(lasts_s);
+        let share = |seconds: i64| crate::num::real(usize::try_from(seconds).unwrap_or(0));
+        let left = 100.0 - (100.0 - BATTERY_LEFT_MIN) * share(used_s) / share(lasts_s);
+        (left * 10.0).round() / 10.0
+    }
+
+    fn spike(&self, number: usize, moment: i64) -> f64 {
+        if self.chance(What::Spike, number, moment) < SPIKE_SHARE { SPIKE } else { 1.0 }
     }
 
     fn missing(&self, sensor: &Sensor, number: usize, moment: i64) -> bool {
@@ -119,16 +148,11 @@ impl Signal {
         moment: i64,
         lifted: f64,
     ) -> f64 {
-        const SPIKE_SHARE: f64 = 0.08;
-        const SPIKE: f64 = 5.0;
         let block = moment.div_euclid(FAULT_BLOCK_S);
         let right = |at: i64| self.right(kind, sensor, number, at);
         match self.chance(What::Fault, number, block) {
             at if at < 0.3 => right(block * FAULT_BLOCK_S),
-            at if at < 0.55 => {
-                let spike = self.chance(What::Spike, number, moment) < SPIKE_SHARE;
-                right(moment) * lifted * if spike { SPIKE } else { 1.0 }
-            }
+            at if at < 0.55 => right(moment) * lifted * self.spike(number, moment),
             at if at < 0.7 => kind.range_max,
             _ => right(moment) * lifted,
         }

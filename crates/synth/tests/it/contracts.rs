@@ -41,7 +41,15 @@ fn the_same_seed_makes_the_same_bytes_on_any_number_of_threads() {
         let first = bytes(&one, sheet.dataset);
         assert!(first == bytes(&three, sheet.dataset), "{} depends on threads", sheet.dataset);
         let same = first == bytes(&other, sheet.dataset);
-        assert_eq!(same, sheet.dataset == "people.census_2020", "{} and the seed", sheet.dataset);
+        match sheet.dataset {
+            // As many links as there are devices and gateways: of these there may be as many.
+            "sensing.thing_location" | "sensing.historical_location_place" => {}
+            "people.census_2020"
+            | "sensing.sensor"
+            | "sensing.observed_property"
+            | "sensing.datastream" => assert!(same, "{} and the seed", sheet.dataset),
+            other => assert!(!same, "{other} and the seed"),
+        }
     }
 }
 

@@ -8,3 +8,4 @@ mod contracts;
 mod figures;
 mod network;
 mod readings;
+mod things;

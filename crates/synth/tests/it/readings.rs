@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
-use synth::{Reading, Stream, StreamOptions};
+use synth::{Reading, Stream, StreamOptions, Tellers};
 
-use crate::city::{chengdu, table, texts};
+use crate::city::{chengdu, integers, table, texts};
 
 const PEOPLE: usize = 60_000;
 
@@ -24,9 +24,14 @@ fn a_stream_repeats_and_may_begin_anywhere() {
     let tail: Vec<&Reading> = whole.iter().filter(|r| r.observed_at >= half).collect();
     assert_eq!(tail.len(), later.len());
     assert!(tail.into_iter().eq(later.iter()));
-    let known: BTreeSet<String> =
-        texts(&table("sensing.device"), "id").iter().map(|id| (*id).to_owned()).collect();
-    assert!(whole.iter().all(|reading| known.contains(&reading.device)));
+    // Of a device, Thing, Location, feature and Datastream have one number.
+    let places = table("sensing.location");
+    let known: BTreeSet<(i64, &str)> =
+        integers(&places, "id").into_iter().zip(texts(&places, "name")).collect();
+    for reading in &whole {
+        assert!(known.contains(&(reading.datastream, reading.device.as_str())), "{reading:?}");
+        assert_eq!(reading.datastream, reading.feature);
+    }
     let pairs: BTreeSet<(&str, DateTime<Utc>)> =
         whole.iter().map(|r| (r.device.as_str(), r.observed_at)).collect();
     assert_eq!(pairs.len(), whole.len(), "one reading of a device at a moment");
@@ -176,4 +181,62 @@ fn mean_top(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     mean(sorted.iter().rev().take(3).copied())
+}
+
+#[test]
+fn a_stuck_device_shows_one_value_all_day_and_a_spiking_one_jumps() {
+    let stream = stream("2024-01-31T00:00:00Z", 24.0);
+    let of = |kind: &str| -> Vec<String> {
+        stream.faults().filter(|fault| fault.kind == kind).map(|fault| fault.device).collect()
+    };
+    let (stuck, spiking) = (of("stuck"), of("spiking"));
+    assert_eq!((stuck.len(), spiking.len()), (1, 1));
+    let mut own: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for reading in stream.filter(|r| r.device == stuck[0] || r.device == spiking[0]) {
+        own.entry(reading.device).or_default().push(reading.value);
+    }
+    let values = &own[&stuck[0]];
+    assert!(values.len() > 1_000 && values.iter().all(|value| *value == values[0]));
+    let values = &own[&spiking[0]];
+    let middle = mean(values.iter().copied());
+    let spikes = values.iter().filter(|value| **value > 1.8 * middle).count();
+    assert!((10..values.len() / 4).contains(&spikes), "{spikes} of {}", values.len());
+}
+
+#[test]
+fn batteries_fall_and_are_told_in_datastreams_of_their_own() {
+    let plain: Vec<Reading> = stream("2024-01-31T00:00:00Z", 2.0).collect();
+    let with = stream("2024-01-31T00:00:00Z", 2.0).with_batteries();
+    let datastreams = with.datastreams();
+    let (own, batteries): (Vec<Reading>, Vec<Reading>) =
+        with.partition(|reading| reading.datastream == reading.feature);
+    assert_eq!(own, plain, "what is observed is the same");
+    assert!(own.iter().chain(&batteries).all(|r| datastreams.contains(&r.datastream)));
+    assert!(!batteries.is_empty());
+    assert!(batteries.iter().all(|reading| (0.0..=100.0).contains(&reading.value)));
+    assert!(batteries.iter().any(|reading| reading.value < 20.0), "some are low");
+    let rows = table("sensing.datastream");
+    let of = |reading: &Reading| {
+        let at = integers(&rows, "id").iter().position(|id| *id == reading.datastream).unwrap();
+        (integers(&rows, "thing")[at], texts(&rows, "properties")[at].contains("battery"))
+    };
+    assert_eq!(of(&batteries[0]), (batteries[0].feature, true));
+}
+
+#[test]
+fn who_is_gone_told_something_once_and_a_few_tell_for_long() {
+    let working: BTreeSet<i64> = stream("2024-01-31T00:00:00Z", 4.0).datastreams();
+    let gone = stream("2024-01-31T00:00:00Z", 4.0).told_by(Tellers::Gone);
+    let faults: BTreeMap<i64, &str> =
+        gone.faults().map(|fault| (fault.datastream, fault.kind)).collect();
+    let heard: BTreeSet<i64> = gone.map(|reading| reading.datastream).collect();
+    assert!(!heard.is_empty() && heard.is_disjoint(&working));
+    assert!(heard.iter().all(|datastream| faults[datastream] == "gone"));
+    for kind in ["unheard", "retired"] {
+        let quiet = faults.iter().filter(|(_, fault)| **fault == kind);
+        assert!(quiet.clone().count() >= 2, "{kind}");
+        assert!(quiet.map(|(datastream, _)| datastream).all(|it| !working.contains(it)), "{kind}");
+    }
+    let few = stream("2024-01-31T00:00:00Z", 4.0).told_by(Tellers::Few).datastreams();
+    assert!((2..=7).contains(&few.len()) && few.is_subset(&working), "{few:?}");
 }
