@@ -1,5 +1,5 @@
-// How often these pages ask again. Readings come in all the time: news of them are taken with a bound,
-// and without news the state of a device changes by its silence alone.
+// How often these pages ask again. Readings come in all the time, so that news of them would be no
+// news, and a device falls silent without any: states and readings are asked for by the clock.
 import type { DatasetNews } from '@/api/events';
 
 export const LIVE_MS = 10_000;
@@ -7,4 +7,5 @@ export const LIVE_MS = 10_000;
 export const readsSensing = ({ id }: DatasetNews): boolean =>
   id === 'sensing.thing' || id === 'sensing.datastream';
 
-export const readsReadings = ({ id }: DatasetNews): boolean => id === 'sensing.observation';
+/** A chart of a month does not change by what came in the last seconds. */
+export const LONG_MS = 60_000;
