@@ -221,11 +221,8 @@ export interface Ingest {
 
 const ROOT = '/api/sensing';
 
-export const census = (
-  by: CensusBy,
-  area: string | null,
-  signal?: AbortSignal,
-): Promise<Census> => get(`${ROOT}/census`, { query: { by, area }, signal });
+export const census = (by: CensusBy, area: string | null, signal?: AbortSignal): Promise<Census> =>
+  get(`${ROOT}/census`, { query: { by, area }, signal });
 
 export const devices = (
   filter: DeviceFilter,

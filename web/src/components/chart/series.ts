@@ -99,7 +99,13 @@ function alone(points: readonly Point[], at: number): boolean {
   return has(at) && !has(at - 1) && !has(at + 1);
 }
 
-function lineSeries(line: SeriesLine, at: number, axis: number, spec: SeriesSpec, look: SeriesLook) {
+function lineSeries(
+  line: SeriesLine,
+  at: number,
+  axis: number,
+  spec: SeriesSpec,
+  look: SeriesLook,
+) {
   const points = broken(line);
   const colour = look.colours[line.look % look.colours.length];
   const few = line.points.length <= SHOWN_SINGLY_MAX;
@@ -177,11 +183,13 @@ export function said(found: readonly Hovered[], spec: SeriesSpec): string {
     if (!line || !value) return [];
     const [, mean = null, min = null, max = null, n = 0, flags = 0] = value;
     const doubted = spec.marks.filter((mark) => ((flags ?? 0) & mark.bit) !== 0);
-    const range = min !== null && max !== null && max > min ? ` [${number(min)} – ${number(max)}]` : '';
+    const range =
+      min !== null && max !== null && max > min ? ` [${number(min)} – ${number(max)}]` : '';
     const count = (n ?? 0) > 1 ? ` · ${number(n ?? 0, 0)} ${spec.words.readings}` : '';
-    const why = doubted.length > 0
-      ? `\n  ${spec.words.flagged}: ${doubted.map((mark) => mark.title).join(' / ')}`
-      : '';
+    const why =
+      doubted.length > 0
+        ? `\n  ${spec.words.flagged}: ${doubted.map((mark) => mark.title).join(' / ')}`
+        : '';
     const figure = mean === null ? spec.words.gap : `${number(mean)} ${line.unit}`.trim();
     return [`${line.name}: ${figure}${range}${count}${why}`];
   });

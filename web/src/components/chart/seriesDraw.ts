@@ -8,14 +8,7 @@ import { language } from '@/i18n';
 import { cityZone } from '@/i18n/format';
 import { seriesOptions, type SeriesSpec } from './series';
 
-use([
-  GridComponent,
-  LineChart,
-  MarkAreaComponent,
-  ScatterChart,
-  SVGRenderer,
-  TooltipComponent,
-]);
+use([GridComponent, LineChart, MarkAreaComponent, ScatterChart, SVGRenderer, TooltipComponent]);
 
 const LOOKS = [1, 2, 3, 4, 5, 6] as const;
 

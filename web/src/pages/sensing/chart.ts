@@ -10,11 +10,7 @@ type Translate = (key: string) => string;
 export const POINTS = 900;
 
 /** Each line keeps the look of its place in the order that was asked for. */
-export function specOf(
-  answer: SeriesAnswer,
-  order: readonly number[],
-  t: Translate,
-): SeriesSpec {
+export function specOf(answer: SeriesAnswer, order: readonly number[], t: Translate): SeriesSpec {
   const place = (one: Series): number => Math.max(0, order.indexOf(Number(one.datastream)));
   return {
     from_ms: moment(answer.from).getTime(),
@@ -48,7 +44,14 @@ export interface Told {
 
 /** A line's figures in short. */
 export function toldOf(line: SeriesSpec['lines'][number]): Told {
-  const told: Told = { name: line.name, unit: line.unit, last: null, min: null, max: null, flagged: 0 };
+  const told: Told = {
+    name: line.name,
+    unit: line.unit,
+    last: null,
+    min: null,
+    max: null,
+    flagged: 0,
+  };
   for (const [, min, max, mean, , flags] of line.points) {
     if (mean !== null) told.last = mean;
     if (min !== null && (told.min === null || min < told.min)) told.min = min;

@@ -11,7 +11,9 @@ const UNITS: readonly [string, number][] = [
 
 /** A length of time in the largest unit that divides it well: “5 minutes”. */
 export function span(seconds: number, t: Translate): string {
-  const unit = UNITS.find(([, size]) => seconds >= size && (seconds >= 2 * size || seconds === size));
+  const unit = UNITS.find(
+    ([, size]) => seconds >= size && (seconds >= 2 * size || seconds === size),
+  );
   return unit
     ? t(`sensing.span.${unit[0]}`, { count: number(seconds / unit[1], 1) })
     : t('sensing.span.seconds', { count: number(seconds, 1) });
