@@ -25,6 +25,8 @@ export interface SeriesSpec {
   to_ms: number;
   lines: readonly SeriesLine[];
   marks: readonly FlagMark[];
+  /** Room for a second axis even without one, so that charts below each other agree. */
+  roomy?: boolean;
   words: { gap: string; readings: string; flagged: string };
 }
 
@@ -221,7 +223,7 @@ export function seriesOptions(spec: SeriesSpec, look: SeriesLook): Record<string
   const units = unitsOf(spec.lines).slice(0, AXES_MAX);
   const marks = marksOf(spec);
   const lanes_px = marks.length * LANE_PX;
-  const right = units.length > 1 ? SIDE_PX : 16;
+  const right = units.length > 1 || spec.roomy ? SIDE_PX : 16;
   const room = Math.max(2, Math.floor((look.width - SIDE_PX - right) / PER_MARK_PX));
   const ticks = ticksOf(spec.from_ms, spec.to_ms, look.zone, room);
   const time = {

@@ -10,6 +10,8 @@ import { drawSign } from './marks';
 const CORNERS = 40;
 const DISCS_MAX = 4_000;
 const SIGNS_MAX = 400;
+/** Smaller than on the map of sensors: the discs are what matters. */
+const SIGN_PX = 15;
 /** The length of a degree of latitude on the sphere of mean radius 6371.0088 km. */
 const METRES_PER_DEGREE = 111_195;
 
@@ -125,7 +127,7 @@ export function marksFor(
     lat,
     look: state,
     title: title.device(state),
-    draw: () => drawSign(state),
+    draw: () => drawSign(state, SIGN_PX),
   }));
   const places = chosen.map(({ lon, lat }, at): Mark => ({
     key: `p ${at}`,

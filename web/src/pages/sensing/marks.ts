@@ -27,7 +27,7 @@ export function placeOf(device: DeviceBrief): { lon: number; lat: number } | nul
   return lon === undefined || lat === undefined ? null : { lon, lat };
 }
 
-export function drawSign(state: DeviceState): Element {
+export function drawSign(state: DeviceState, side: number = SIGN_PX): Element {
   const path = svg('path', {
     d: PATH_OF[SHAPE_OF[state]],
     fill: `var(--${COLOUR_OF[state]})`,
@@ -35,7 +35,7 @@ export function drawSign(state: DeviceState): Element {
     'stroke-width': 2,
     'paint-order': 'stroke',
   });
-  const size = { width: SIGN_PX, height: SIGN_PX, viewBox: '-1 -1 26 26' };
+  const size = { width: side, height: side, viewBox: '-1 -1 26 26' };
   return svg('svg', size, [path]);
 }
 

@@ -316,7 +316,7 @@ addWords(
       'How fast and how late readings come in; what is refused, doubted or lost, by whom.',
     rate: 'Rate',
     perSecond: '{count}/s',
-    unitPerSecond: 'readings/s',
+    unitPerSecond: '/s',
     unitReadings: 'readings',
     rowsMinute: 'Came in the last minute',
     refusedMinute: 'Refused in the last minute',
