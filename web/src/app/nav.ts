@@ -4,7 +4,7 @@ import type { NavGroup, PageRoute } from './page';
 import { pages } from './router';
 import { may } from './session';
 
-export const GROUPS: readonly NavGroup[] = ['work', 'data', 'system'];
+export const GROUPS: readonly NavGroup[] = ['work', 'sensing', 'data', 'system'];
 
 /** A page's path without what may follow it. */
 export const plainPath = (page: PageRoute): string => page.path.replace(/\/:\w+\?$/, '');
@@ -17,3 +17,9 @@ export const navigation = computed(() =>
       .sort((a, b) => (a.meta.nav?.order ?? 0) - (b.meta.nav?.order ?? 0)),
   })).filter(({ pages: inside }) => inside.length > 0),
 );
+
+/** Which page of the navigation one is in: the one with the longest path that leads here. */
+export function placeOf(path: string, paths: readonly string[]): string | null {
+  const leading = paths.filter((one) => path === one || path.startsWith(`${one}/`));
+  return leading.sort((a, b) => b.length - a.length)[0] ?? null;
+}

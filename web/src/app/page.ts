@@ -4,7 +4,7 @@ import type { RouteRecordRaw } from 'vue-router';
 import type { Text } from '@/api/types';
 import type { IconName } from '@/components/icons';
 
-export type NavGroup = 'work' | 'data' | 'system';
+export type NavGroup = 'work' | 'sensing' | 'data' | 'system';
 
 export interface PageMeta {
   title: Text;

@@ -32,7 +32,7 @@ addWords(
     skip: '跳到正文',
     navigation: '主导航',
     openNavigation: '打开导航',
-    group: { work: '工作', data: '数据', system: '系统' },
+    group: { work: '工作', sensing: '感知', data: '数据', system: '系统' },
     language: '切换为英文',
     toDark: '切换为深色',
     toLight: '切换为浅色',
@@ -50,7 +50,7 @@ addWords(
     skip: 'Skip to content',
     navigation: 'Main navigation',
     openNavigation: 'Open navigation',
-    group: { work: 'Work', data: 'Data', system: 'System' },
+    group: { work: 'Work', sensing: 'Sensing', data: 'Data', system: 'System' },
     language: '切换为中文',
     toDark: 'Switch to dark',
     toLight: 'Switch to light',
@@ -160,11 +160,15 @@ addWords(
   {
     summary: '{title}，{kind}，{count} 个数据点',
     series: '{name}：最低 {low}，最高 {high}，最新 {last}',
+    over: '{title}，{from} 至 {to}',
+    gaps: '，缺数 {count} 段',
     kind: { line: '折线图', bar: '柱状图', scatter: '散点图', pie: '饼图' },
   },
   {
     summary: '{title}, {kind} of {count} points',
     series: '{name}: lowest {low}, highest {high}, latest {last}',
+    over: '{title}, {from} to {to}',
+    gaps: ', {count} gaps',
     kind: { line: 'line chart', bar: 'bar chart', scatter: 'scatter chart', pie: 'pie chart' },
   },
 );

@@ -4,6 +4,7 @@ import type { MapLibreMap } from 'maplibre-gl';
 import type { Box } from '@/api/areas';
 import { maplibre } from '../geo/engine';
 import { type Camera, ZOOM_MAX } from './camera';
+import { drawHatch } from './hatch';
 import { draw, signOf } from './signs';
 import type { styleOf } from './style';
 
@@ -61,7 +62,8 @@ export function start(of: Start): MapLibreMap {
   map.keyboard.disableRotation();
   map.setMissingStyleImageResolver((id) => {
     const sign = signOf(id);
-    const drawn = sign && !map.hasImage(id) ? draw(sign) : null;
+    if (map.hasImage(id)) return;
+    const drawn = sign ? draw(sign) : drawHatch(id);
     if (drawn) map.addImage(id, drawn.data, { pixelRatio: drawn.pixelRatio });
   });
   if (of.interactive) map.addControl(new maplibre.ScaleControl({ maxWidth: 110 }), 'bottom-right');
@@ -76,4 +78,10 @@ export function fitBox(map: MapLibreMap, box: Box, padding: number, still: boole
 export function cameraNow(map: MapLibreMap): Camera {
   const { lng, lat } = map.getCenter();
   return { lon: lng, lat, zoom: map.getZoom() };
+}
+
+/** What is in sight. */
+export function boxNow(map: MapLibreMap): Box {
+  const seen = map.getBounds();
+  return [seen.getWest(), seen.getSouth(), seen.getEast(), seen.getNorth()];
 }
