@@ -29,7 +29,7 @@ mod relate;
 mod remove;
 mod rows;
 mod sheet;
-mod table;
+pub(crate) mod table;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -185,7 +185,7 @@ impl City {
         self.sta_rows(session, &statement.sql, &parameters).await
     }
 
-    async fn sta_rows(
+    pub(crate) async fn sta_rows(
         &self,
         session: &Session,
         sql: &str,
