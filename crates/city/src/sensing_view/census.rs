@@ -229,7 +229,8 @@ impl City {
 
     /// The areas directly below one: the pack's, or those of the dataset that its map names.
     async fn areas_below(&self, session: &Session, parent: &str) -> Result<Vec<Child>, CityError> {
-        let of_pack = self.pack().areas.iter().filter(|area| area.parent.as_deref() == Some(parent));
+        let of_pack =
+            self.pack().areas.iter().filter(|area| area.parent.as_deref() == Some(parent));
         let of_pack: Vec<Child> = of_pack
             .take(AREAS_MAX)
             .map(|area| Child { code: area.code.clone(), title: area.name.clone() })

@@ -123,12 +123,13 @@ impl Covered {
     fn areas(&self) -> Vec<AreaCovered> {
         let Ground { grid, areas, people, peopled, .. } = self.ground.as_ref();
         let areas = areas.iter().map(|area| {
-            let covered = || area.cells.iter().filter(|cell| self.cells[**cell]);
+            let covered: Vec<usize> =
+                area.cells.iter().copied().filter(|cell| self.cells[*cell]).collect();
             let km2 = |count: usize| count as f64 * grid.cell_km2();
             let share = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
-            let (area_km2, covered_km2) = (km2(area.cells.len()), km2(covered().count()));
+            let (area_km2, covered_km2) = (km2(area.cells.len()), km2(covered.len()));
             let population: f64 = area.cells.iter().map(|cell| people[*cell]).sum();
-            let covered_population: f64 = covered().map(|cell| people[*cell]).sum();
+            let covered_population: f64 = covered.iter().map(|cell| people[*cell]).sum();
             AreaCovered {
                 id: area.id.clone(),
                 title: area.title.clone(),
@@ -157,9 +158,9 @@ impl Covered {
             [rounded(lon), rounded(lat)]
         };
         let polygons = found.polygons.iter().map(|polygon| {
-            let rings = polygon.iter().map(|ring| {
-                ring.iter().chain(ring.first()).map(|place| corner(*place)).collect()
-            });
+            let rings = polygon
+                .iter()
+                .map(|ring| ring.iter().chain(ring.first()).map(|place| corner(*place)).collect());
             rings.collect()
         });
         Blind { polygons: polygons.collect() }

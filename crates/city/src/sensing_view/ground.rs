@@ -160,7 +160,10 @@ impl City {
         let fields = self.pack().map.as_ref().and_then(|map| map.areas.as_ref());
         let none = |area: &KeyArea| (area.clone(), Vec::new());
         let Some(fields) = fields else {
-            return Ok(Outlines { areas: key_areas.iter().map(none).collect(), people: Vec::new() });
+            return Ok(Outlines {
+                areas: key_areas.iter().map(none).collect(),
+                people: Vec::new(),
+            });
         };
         let codes = key_areas.iter().flat_map(|area| &area.areas);
         let mut asked = Conditions::default();
