@@ -61,8 +61,8 @@ struct Group {
     thing: i64,
 }
 
-/// Clusters of two and more, and the numbers of those that stand alone.
-fn clustered(groups: Vec<Group>) -> (Vec<Cluster>, Vec<i64>) {
+/// Clusters of two and more, and those that stand alone with their numbers.
+fn clustered(groups: Vec<Group>) -> (Vec<Cluster>, Vec<(Cluster, i64)>) {
     let mut cells: BTreeMap<(i64, i64), (Cluster, i64)> = BTreeMap::new();
     for group in groups {
         let (cluster, thing) = cells.entry(group.cell).or_default();
@@ -76,8 +76,7 @@ fn clustered(groups: Vec<Group>) -> (Vec<Cluster>, Vec<i64>) {
     }
     let (alone, together): (Vec<_>, Vec<_>) =
         cells.into_values().partition(|(cluster, _)| cluster.count == 1);
-    let clusters = together.into_iter().map(|(cluster, _)| cluster).collect();
-    (clusters, alone.into_iter().map(|(_, thing)| thing).collect())
+    (together.into_iter().map(|(cluster, _)| cluster).collect(), alone)
 }
 
 /// Cells along a side of the world.
@@ -154,21 +153,15 @@ impl City {
         }
         let groups = (0..table.len()).filter_map(|row| group_of(&table, row)).collect();
         let (mut clusters, mut alone) = clustered(groups);
+        // Where more stand alone than are told of by name, the rest are clusters of one.
         let beyond = alone.split_off(alone.len().min(DEVICES_MAX));
+        clusters.extend(beyond.into_iter().map(|(cluster, _)| cluster));
         let mut one_by_one = Conditions::default();
-        one_by_one.within("thing", alone.iter().map(|thing| integer(*thing)));
+        one_by_one.within("thing", alone.iter().map(|(_, thing)| integer(*thing)));
         let devices = match alone.is_empty() {
             true => Vec::new(),
             false => self.devices_by(session, &one_by_one, DEVICES_MAX).await?,
         };
-        if !beyond.is_empty() {
-            // More stand alone than are told of by name: the rest are clusters of one.
-            let mut rest = Conditions::default();
-            let first = beyond.into_iter().take(GROUPS_MAX).map(integer);
-            rest.within("thing", first);
-            let more = self.devices_by(session, &rest, GROUPS_MAX).await?;
-            clusters.extend(more.into_iter().filter_map(|device| cluster_of_one(&device)));
-        }
         Ok(SensorMap { clusters, devices })
     }
 
@@ -185,12 +178,6 @@ impl City {
         let table = self.sensed(session, &[DEVICE_STATE], &sql, &conditions.params).await?;
         Ok(devices_of(&table))
     }
-}
-
-fn cluster_of_one(device: &Device) -> Option<Cluster> {
-    let [lon, lat] = device.place?;
-    let states = BTreeMap::from([(device.state.clone(), 1)]);
-    Some(Cluster { lon, lat, count: 1, states })
 }
 
 #[cfg(test)]
@@ -214,7 +201,8 @@ mod tests {
             (4, 3, 1)
         );
         assert!((cluster.lon - 104.1).abs() < 1e-9 && (cluster.lat - 30.0).abs() < 1e-9);
-        assert_eq!(alone, [7]);
+        let [(one, 7)] = &alone[..] else { panic!("{alone:?}") };
+        assert_eq!((one.count, one.states["silent"]), (1, 1));
     }
 
     #[test]

@@ -164,7 +164,10 @@ mod tests {
         asked.with("kind = {}", text("' OR 1=1"));
         asked.within("thing", [integer(5), integer(7)]);
         asked.plain("geometry IS NOT NULL");
-        assert_eq!(asked.clause(), " WHERE kind = $1 AND thing IN ($2, $3) AND geometry IS NOT NULL");
+        assert_eq!(
+            asked.clause(),
+            " WHERE kind = $1 AND thing IN ($2, $3) AND geometry IS NOT NULL"
+        );
         assert_eq!(asked.params[0], text("' OR 1=1"));
         asked.within("thing", []);
         assert!(asked.clause().ends_with(" AND false"));

@@ -162,7 +162,7 @@ fn bucket_sql(from_us: i64, step_us: i64) -> String {
          min(at_us) AS first_us, max(at_us) AS last_us, count(*) AS readings, {flags} AS flags \
          FROM (SELECT CAST(phenomenon_time AS BIGINT) AS at_us, flags, {counted} AS counted \
          FROM sensing.observation \
-         WHERE datastream = $1 AND phenomenon_time >= $2 AND phenomenon_time < $3) AS readings \
+         WHERE datastream = $1 AND phenomenon_time >= $2 AND phenomenon_time < $3) AS observed \
          GROUP BY 1 ORDER BY 1",
         flags = flags_sql()
     )
