@@ -102,8 +102,8 @@ struct Known {
 /// The length of a bucket: whole milliseconds, and as many buckets as points at most.
 fn step_us(from_us: i64, to_us: i64, points: usize) -> i64 {
     let points = i64::try_from(points.max(1)).unwrap_or(i64::MAX);
-    let ms = (to_us - from_us).div_euclid(US_PER_MS) + 1;
-    (ms.div_euclid(points) + i64::from(ms.rem_euclid(points) > 0)).max(1) * US_PER_MS
+    let up = |number: i64, by: i64| number.div_euclid(by) + i64::from(number.rem_euclid(by) > 0);
+    up(up(to_us - from_us, US_PER_MS), points).max(1) * US_PER_MS
 }
 
 /// How far apart neighbours usually are: the median.
@@ -324,6 +324,7 @@ mod tests {
                 assert_eq!(step % US_PER_MS, 0);
             }
         }
+        assert_eq!(step_us(0, 60 * MINUTE_US, 10), 6 * MINUTE_US);
     }
 
     #[test]
