@@ -110,6 +110,7 @@ class Town:
         group = {
             "Datastream": {"@iot.id": self.streams[name]},
             "components": ["phenomenonTime", "result"],
+            "dataArray@iot.count": len(readings),
             "dataArray": [[stamp(at), value] for at, value in readings],
         }
         status, _, body = self.server.post(f"{STA}/CreateObservations", [group], user)
@@ -243,7 +244,7 @@ def test_a_device_s_page_says_what_it_is_and_who_sees_it(town):
 
 
 def test_a_series_shows_what_is_flagged_and_where_nothing_came(town):
-    town.add("air", "曲线", [104.12, 30.72], period_s=60, kind="pole", area_code=EAST)
+    town.add("air", "曲线", [104.12, 30.72], period_s=60, kind="water", area_code=EAST)
     minutes = [minute for minute in range(60) if not 20 <= minute < 40]
     readings = [
         (START + timedelta(minutes=minute), 5_000 if minute == 10 else minute) for minute in minutes

@@ -7,7 +7,7 @@ use catalog::Session;
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use pack::Text;
 
-use super::{Conditions, DEVICE_STATE, count_of, itself, not_said, text};
+use super::{Conditions, DEVICE_STATE, count_of, not_said, text};
 use crate::objects::{quoted, quoted_table};
 use crate::sta::table::Table;
 use crate::{City, CityError};
@@ -158,7 +158,7 @@ fn rolled_up(groups: &[(String, Tally)], children: &[Child]) -> BTreeMap<String,
 
 impl City {
     /// Today, on the city's clocks.
-    pub(super) fn today(&self) -> NaiveDate {
+    fn today_here(&self) -> NaiveDate {
         let offset = FixedOffset::east_opt(self.pack().city.utc_offset_minutes * 60);
         match offset {
             Some(offset) => Utc::now().with_timezone(&offset).date_naive(),
@@ -179,7 +179,7 @@ impl City {
             CensusBy::Kind => "coalesce(kind, '')",
         };
         let mut asked = Conditions::default();
-        asked.params.push(text(&self.today().to_string()));
+        asked.params.push(text(&self.today_here().to_string()));
         if let Some(area) = area {
             asked.with("starts_with(area_code, {})", text(pack::codes::area_prefix(area)));
         }
@@ -273,6 +273,7 @@ fn summed(groups: &[(String, Tally)], called: impl Fn(&str) -> Text) -> Vec<Cens
 
 #[cfg(test)]
 mod tests {
+    use super::super::itself;
     use super::*;
 
     fn tally(reporting: u64, silent: u64, retired: u64) -> Tally {

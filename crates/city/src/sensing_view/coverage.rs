@@ -183,7 +183,7 @@ impl Covered {
         let chosen = found.chosen.iter().map(|one| {
             reached += one.gain;
             let (lon, lat) = ground.grid.centre(places.candidates[one.candidate]);
-            let km2 = places.left_of(one.candidate) as f64 * ground.grid.cell_km2();
+            let km2 = f64::from(places.left_of(one.candidate)) * ground.grid.cell_km2();
             places.take(one.candidate);
             NextPlace {
                 lon: rounded(lon),

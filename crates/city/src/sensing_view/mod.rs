@@ -102,7 +102,7 @@ impl Conditions {
     }
 }
 
-/// A code as a count of rows, never negative.
+/// A column that counts something; what is not known is none.
 fn count_of(table: &Table, column: &str, row: usize) -> u64 {
     table.integer(column, row).and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
 }
