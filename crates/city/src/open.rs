@@ -34,6 +34,7 @@ use crate::folder::Folder;
 use crate::kept::Kept;
 use crate::newest::KEPT_SHARE;
 use crate::scratch;
+use crate::sensing_view::Coverages;
 use crate::source::Stores;
 use crate::sta::Sta;
 use crate::{CityError, ImportSummary};
@@ -96,6 +97,7 @@ pub struct City {
     pub(crate) used: Kept<UsageSummary>,
     pub(crate) answers: Answers,
     pub(crate) sta: Sta,
+    pub(crate) coverages: Coverages,
     /// Makes the salts shown to names that nobody has.
     login_secret: Vec<u8>,
 }
@@ -200,6 +202,7 @@ impl City {
             used: Kept::for_times(USE_SHARE),
             answers: Answers::default(),
             sta: Sta::default(),
+            coverages: Coverages::default(),
             login_secret: Sha256::new()
                 .chain_update(secret)
                 .chain_update(b"salts of names that nobody has")

@@ -34,7 +34,7 @@ mod remove;
 mod rows;
 mod series;
 mod sheet;
-mod table;
+pub(crate) mod table;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -204,7 +204,7 @@ impl City {
         self.sta_rows(session, &statement.sql, &parameters).await
     }
 
-    async fn sta_rows(
+    pub(crate) async fn sta_rows(
         &self,
         session: &Session,
         sql: &str,

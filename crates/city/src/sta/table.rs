@@ -27,7 +27,8 @@ const UNIT_UNREAD: &str = r#"{"name":null,"symbol":null,"definition":null}"#;
 const TYPE_UNREAD: &str = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Observation";
 const PLACE_UNREAD: &str = "{}";
 
-pub(super) struct Table {
+#[derive(Debug, Default)]
+pub(crate) struct Table {
     rows: usize,
     columns: HashMap<String, ArrayRef>,
 }
@@ -261,7 +262,7 @@ fn paired(units: Option<String>, types: Option<String>) -> (Option<String>, Opti
     (units.or_else(|| Some(repeated(UNIT_UNREAD))), types.or_else(|| Some(repeated(&kind))))
 }
 
-fn geometry(wkb: &[u8]) -> Option<Geometry<f64>> {
+pub(crate) fn geometry(wkb: &[u8]) -> Option<Geometry<f64>> {
     let mut text = String::new();
     let whole = |lon: f64, lat: f64| (lon, lat);
     if !spatial::geojson(wkb, &whole, &mut text) {

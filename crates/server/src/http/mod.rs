@@ -36,6 +36,7 @@ mod rate;
 mod registers;
 pub mod routes;
 mod scenarios;
+mod sensing;
 mod session;
 mod shares;
 mod sharing;

@@ -11,7 +11,8 @@ use utoipa::{Modify, OpenApi};
 use super::routes::listed;
 use super::{
     Gate, areas, boards, corrections, credentials, datasets, events, feed, find, map, objects, ogc,
-    oidc, people, queries, registers, scenarios, session, sharing, sql, sta, steward, tiles,
+    oidc, people, queries, registers, scenarios, sensing, session, sharing, sql, sta, steward,
+    tiles,
 };
 
 #[derive(OpenApi)]
@@ -76,6 +77,15 @@ use super::{
         sta::change::put,
         sta::change::delete,
         sta::batch::batch,
+        sensing::census::census,
+        sensing::devices::list,
+        sensing::devices::page,
+        sensing::series::series,
+        sensing::findings::findings,
+        sensing::coverage::coverage,
+        sensing::coverage::next,
+        sensing::map::map,
+        sensing::ingest::ingest,
         boards::list,
         boards::page,
         objects::object,
@@ -123,6 +133,7 @@ use super::{
         (name = "map", description = "Layers, tiles, areas, search"),
         (name = "ogc", description = "OGC API Features and Tiles"),
         (name = "sensorthings", description = "OGC SensorThings API 1.1"),
+        (name = "sensing", description = "The census of sensors, their series, coverage, ingest"),
         (name = "boards", description = "What people look at first, and what happens meanwhile"),
         (name = "registers", description = "Rows that people keep"),
     ),

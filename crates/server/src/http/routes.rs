@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
+use ::sensing::entity::BODY_BYTES_MAX;
 use axum::Router;
 use axum::handler::Handler as _;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use pack::access::Action;
-use sensing::entity::BODY_BYTES_MAX;
 
 use super::access::{Gate, Route, closed, open};
 use super::{
     Http, areas, authenticate, boards, corrections, credentials, datasets, events, feed, figures,
     find, healthy, map, not_so, nothing_here, objects, ogc, oidc, openapi, people, queries, ready,
-    registers, scenarios, session, sharing, sql, sta, steward, tiles, ui,
+    registers, scenarios, sensing, session, sharing, sql, sta, steward, tiles, ui,
 };
 
 const GET: Method = Method::GET;
@@ -44,6 +44,7 @@ pub fn table() -> Vec<Route> {
     routes.extend(drawn());
     routes.extend(open_standards());
     routes.extend(sensor_things());
+    routes.extend(sensed());
     routes.extend(kept());
     routes
 }
@@ -178,6 +179,21 @@ fn sensor_things() -> [Route; 9] {
             .body(BODY_BYTES_MAX),
         // Who may only ask may ask many things at once: each part asks the rules for itself.
         closed(POST, BATCH, Action::Query, sta::batch::batch).body(BODY_BYTES_MAX),
+    ]
+}
+
+/// What screens and programs ask of the city's sensors.
+fn sensed() -> [Route; 9] {
+    [
+        closed(GET, "/api/sensing/census", Action::MapRead, sensing::census::census),
+        closed(GET, "/api/sensing/devices", Action::MapRead, sensing::devices::list),
+        closed(GET, "/api/sensing/devices/{thing}", Action::MapRead, sensing::devices::page),
+        closed(GET, "/api/sensing/series", Action::MapRead, sensing::series::series),
+        closed(GET, "/api/sensing/findings", Action::MapRead, sensing::findings::findings),
+        closed(GET, "/api/sensing/coverage", Action::MapRead, sensing::coverage::coverage),
+        closed(GET, "/api/sensing/coverage/next", Action::MapRead, sensing::coverage::next),
+        closed(GET, "/api/sensing/map", Action::MapRead, sensing::map::map),
+        closed(GET, "/api/sensing/ingest", Action::MapRead, sensing::ingest::ingest),
     ]
 }
 

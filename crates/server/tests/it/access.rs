@@ -116,6 +116,7 @@ fn filled(path: &str, dataset: Option<&str>) -> String {
         ("{row}", "105"),
         ("{column}", "201"),
         ("{*path}", "Things"),
+        ("{thing}", "1"),
     ];
     let path = filled.iter().fold(path.to_owned(), |path, (name, with)| path.replace(name, with));
     assert!(!path.contains('{'), "{path}: say here what to ask with");
