@@ -55,5 +55,10 @@ pub use open::{City, OPERATOR, OpenOptions};
 pub use quarantine::{QUARANTINE, Rejected};
 pub use repair::{Cell, LISTED_ROWS_MAX};
 pub use scratch::Scratch;
-pub use sensing_view::{AreaCovered, Blind, Census, CensusBy, CensusRow, Cluster, Coverage, DEVICE_STATES, Device, DevicePage, DeviceVersion, DevicesAsked, DevicesPage, Finding, FindingKind, Findings, Ingest, MAP_ZOOM_MAX, MapAsked, NEXT_MAX, NextPlace, NextPlaces, Point, ProducerRow, SERIES_MAX, SERIES_POINTS_MAX, SensorMap, Series, SeriesAsked, SeriesOf, StreamOf, Tally, Whereabouts};
+pub use sensing_view::{
+    AreaCovered, Blind, Census, CensusBy, CensusRow, Cluster, Coverage, DEVICE_STATES, Device,
+    DevicePage, DeviceVersion, DevicesAsked, DevicesPage, Finding, FindingKind, Findings, Ingest,
+    MAP_ZOOM_MAX, MapAsked, NEXT_MAX, NextPlace, NextPlaces, Point, ProducerRow, SERIES_MAX,
+    SERIES_POINTS_MAX, SensorMap, Series, SeriesAsked, SeriesOf, StreamOf, Tally, Whereabouts,
+};
 pub use sta::{StaAnswer, StaCreated, StaDeed, StaFeed, StaGroups, StaReading, StaUpdate};
