@@ -117,11 +117,11 @@ struct Bound {
 impl City {
     /// Whether messages of a topic are a source's.
     pub fn maps_topic(&self, topic: &str) -> bool {
-        self.source_of(topic).is_some()
+        self.source_at(topic).is_some()
     }
 
     /// The source that takes a topic, and what its named levels are. The pack has one at most.
-    fn source_of<'c>(&'c self, topic: &'c str) -> Option<(&'c Source, Captures<'c>)> {
+    fn source_at<'c>(&'c self, topic: &'c str) -> Option<(&'c Source, Captures<'c>)> {
         self.pack().sources.iter().find_map(|source| {
             let captures = source.topic()?.captures(topic)?;
             Some((source, captures))
@@ -137,7 +137,7 @@ impl City {
         payload: &[u8],
     ) -> Result<Mapped, CityError> {
         let (source, captures) = self
-            .source_of(topic)
+            .source_at(topic)
             .ok_or_else(|| CityError::NotFound("no source of the pack takes this topic".into()))?;
         self.may_map(session)?;
         self.take_message(session, source, &captures, payload, Utc::now()).await
@@ -206,7 +206,7 @@ impl City {
         let turns: BTreeSet<usize> = bound.iter().map(|one| turn_of(one.stream)).collect();
         let _turns = self.turns_of(turns).await;
         let alike = alike(source);
-        let mut known = self.known(session, source, &bound, alike, now).await?;
+        let mut known = self.known_readings(session, source, &bound, alike, now).await?;
         let (mut meant, mut traces) = (Vec::with_capacity(bound.len()), Vec::new());
         for one in bound {
             let (time_us, mark) = (one.time.micros(), mark(&one));
@@ -248,7 +248,7 @@ impl City {
 
     /// What is known of these readings' Datastreams: what is remembered, and of what is not, what
     /// the lake has.
-    async fn known(
+    async fn known_readings(
         &self,
         session: &Session,
         source: &Source,
@@ -281,17 +281,17 @@ impl City {
         let spans: Vec<(i64, (i64, i64))> = spans.into_iter().collect();
         let by_sequence = matches!(source.duplicate, Duplicate::Sequence(_));
         for spans in spans.chunks(LOOKED_UP_MAX) {
-            self.look_up(session, spans, by_sequence, &mut known).await?;
+            self.look_up_readings(session, spans, by_sequence, &mut known).await?;
         }
         let strangers: Vec<i64> = strangers.into_iter().collect();
         for strangers in strangers.chunks(LOOKED_UP_MAX) {
-            self.meet(session, strangers).await?;
+            self.meet_streams(session, strangers).await?;
         }
         Ok(known)
     }
 
     /// Remembers the newest moments of Datastreams: what is newer than them came never before.
-    async fn meet(&self, session: &Session, streams: &[i64]) -> Result<(), CityError> {
+    async fn meet_streams(&self, session: &Session, streams: &[i64]) -> Result<(), CityError> {
         let listed: Vec<String> = streams.iter().map(i64::to_string).collect();
         let sql = format!(
             "SELECT datastream, max(phenomenon_time) AS newest FROM {OBSERVATION} \
@@ -307,7 +307,7 @@ impl City {
     }
 
     /// Learns what the lake has of these Datastreams between these moments.
-    async fn look_up(
+    async fn look_up_readings(
         &self,
         session: &Session,
         spans: &[(i64, (i64, i64))],

@@ -70,12 +70,14 @@ impl City {
         refused: &[MappedRefusal],
         now: DateTime<Utc>,
     ) -> Result<(), CityError> {
-        let message = fingerprint(payload);
         let rows: BTreeMap<String, &MappedRefusal> = refused
             .iter()
             .take(OF_MESSAGE_MAX)
             .enumerate()
-            .map(|(nth, refused)| (format!("source:{}:{message}:{nth}", source.id), refused))
+            .map(|(nth, refused)| {
+                let message = fingerprint(payload, &refused.reason);
+                (format!("source:{}:{message}:{nth}", source.id), refused)
+            })
             .collect();
         let admitted = self.mapping.refusals.admit(&source.id, rows.keys().cloned().collect());
         if admitted.is_empty() {
@@ -111,11 +113,12 @@ impl City {
     }
 }
 
-/// Enough of a hash to tell messages apart.
-fn fingerprint(payload: &[u8]) -> String {
+/// Enough of a hash to tell messages apart, and what is wrong with them.
+fn fingerprint(payload: &[u8], reason: &str) -> String {
     const BYTES: usize = 8;
     let mut text = String::with_capacity(2 * BYTES);
-    for byte in Sha256::digest(payload).iter().take(BYTES) {
+    let hash = Sha256::new().chain_update(payload).chain_update(reason).finalize();
+    for byte in hash.iter().take(BYTES) {
         // Writing to a text cannot fail.
         let _ = write!(text, "{byte:02x}");
     }
@@ -145,6 +148,6 @@ mod tests {
     fn only_the_beginning_is_kept() {
         assert_eq!(beginning("锦".repeat(5_000).as_bytes()).chars().count(), RAW_CHARS_MAX);
         assert_eq!(beginning(b"\xff\xfe"), "\u{fffd}\u{fffd}");
-        assert_eq!(fingerprint(b"a").len(), 16);
+        assert_eq!(fingerprint(b"a", "b").len(), 16);
     }
 }

@@ -7,7 +7,6 @@ use catalog::Session;
 use chrono::{DateTime, Utc};
 use pack::Text;
 use pack::mapped::{Arrival, Source};
-use serde::Serialize;
 
 use super::Mapped;
 use crate::City;
@@ -18,8 +17,7 @@ const ERROR_CHARS_MAX: usize = 300;
 const ADMINISTER: &str = "administer";
 
 /// What a source is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SourceStanding {
     /// Nothing has come yet.
     #[default]
@@ -33,7 +31,7 @@ pub enum SourceStanding {
 }
 
 /// A source and how it is doing.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct SourceState {
     pub id: String,
     pub title: Text,
@@ -42,12 +40,11 @@ pub struct SourceState {
     pub way: &'static str,
     /// The topic, or scheme, host and path of the address.
     pub from: String,
-    #[serde(flatten)]
     pub tally: SourceTally,
 }
 
 /// What happened since the process began.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct SourceTally {
     pub state: SourceStanding,
     /// When a message came, or an endpoint was asked, last.

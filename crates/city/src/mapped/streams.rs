@@ -34,7 +34,7 @@ pub(super) struct At {
 
 /// The Datastreams of one owner.
 #[derive(Debug, Default)]
-pub(crate) struct Index {
+pub(super) struct Index {
     /// By device and key; none where two have the same.
     by_key: HashMap<(Box<str>, Box<str>), Option<At>>,
     by_id: HashMap<i64, At>,

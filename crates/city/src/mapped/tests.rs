@@ -6,7 +6,7 @@ use catalog::{Session, Surface};
 use chrono::Utc;
 use pack::mapped::{
     Arrival, ClockRule, Column, Duplicate, Find, Form, JsonPath, Outside, Reading, ReadingKind,
-    Source, StreamBy, TimeForm, TimeRule, TopicPattern,
+    Source, StreamBy, TimeRule, TopicPattern,
 };
 use sensing::entity::Outcome;
 use sensing::odata::ResourcePath;
@@ -190,7 +190,7 @@ async fn add(city: &City, session: &Session, device: &str) {
 
 async fn levels(city: &City, session: &Session) -> Vec<(i64, u32, f64)> {
     let sql = "SELECT datastream, phenomenon_time, ordinal, result_number, result_json, parameters \
-               FROM sensing.observation ORDER BY phenomenon_time, ordinal, datastream";
+               FROM sensing.observation ORDER BY phenomenon_time, ordinal, result_number";
     let rows = city.kept_readings(session, sql, &[]).await.unwrap();
     rows.into_iter()
         .map(|row| match row.result {

@@ -39,6 +39,7 @@ mod scenarios;
 mod session;
 mod shares;
 mod sharing;
+mod sources;
 mod sql;
 mod sta;
 mod steward;
