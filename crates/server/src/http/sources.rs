@@ -37,9 +37,12 @@ pub struct SourceItem {
     /// user may not bring anything in.
     pub state: String,
     /// When a message came, or the endpoint was asked, last.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_at: Option<DateTime<Utc>>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_good_at: Option<DateTime<Utc>>,
     /// When the endpoint is asked next.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub next_at: Option<DateTime<Utc>>,
     /// Failures in a row.
     pub failures: u32,
@@ -57,12 +60,12 @@ pub struct SourceItem {
     pub refused: u64,
 }
 
+/// How devices that speak something else than SensorThings are doing, source by source.
 #[utoipa::path(
     get, path = "/api/sensing/sources", tag = "sensing", operation_id = "sources",
     security(("token" = [])),
     responses((status = 200, body = SourceList), (status = 401, body = Problem))
 )]
-/// How devices that speak something else than SensorThings are doing, source by source.
 pub async fn list(State(http): State<Arc<Http>>, who: Who) -> Json<SourceList> {
     let states = http.city.source_states(&who.session());
     Json(SourceList { items: states.into_iter().map(item).collect() })
