@@ -9,7 +9,7 @@
 //!                                                            boards, events, maintain, backup }
 //! ```
 //!
-//! Knows no HTTP and no command line.
+//! Serves no HTTP and knows no command line; it asks endpoints of devices (`mapped/fetch.rs`).
 
 mod answers;
 mod atlas;
