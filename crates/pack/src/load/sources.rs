@@ -95,11 +95,12 @@ fn arrival(table: &Table<'_>) -> Arrival {
 fn poll(table: &Table<'_>) -> Poll {
     let seconds = |number: i64| u32::try_from(number).expect("seconds are bounded above");
     let timeout = table.integer_if("timeout_s", 1..TIMEOUT_SECONDS_MAX + 1);
+    let every_s = seconds(table.integer("every_s", EVERY_SECONDS_MIN..EVERY_SECONDS_MAX + 1));
     let read = Poll {
         url: table.text("url"),
         user: table.text("user"),
-        every_s: seconds(table.integer("every_s", EVERY_SECONDS_MIN..EVERY_SECONDS_MAX + 1)),
-        timeout_s: timeout.map_or(TIMEOUT_SECONDS_DEFAULT, seconds),
+        every_s,
+        timeout_s: timeout.map_or(TIMEOUT_SECONDS_DEFAULT.min(every_s), seconds),
         headers: headers(table),
         link_local: table.flag("link_local"),
     };
