@@ -186,6 +186,7 @@ pub fn pack() -> Pack {
         imports: Vec::new(),
         map: None,
         boards: BTreeMap::new(),
+        sources: Vec::new(),
         access: pack::access::Rules::parse(RULES).expect("they are rules"),
     }
 }

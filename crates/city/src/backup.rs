@@ -363,7 +363,7 @@ mod tests {
         let at = |name: &str, records: &str| crate::OpenOptions {
             dir: scratch.path().join(name),
             records: Some(records.to_owned()),
-            limits: None,
+            ..crate::OpenOptions::default()
         };
         let city = City::create(&at("city", &postgres.new_database()), &pack).await.unwrap();
         let user = registry::NewUser {

@@ -9,7 +9,7 @@
 //!                                                            boards, events, maintain, backup }
 //! ```
 //!
-//! Knows no HTTP and no command line.
+//! Serves no HTTP and knows no command line; it asks endpoints of devices (`mapped/fetch.rs`).
 
 mod answers;
 mod atlas;
@@ -26,6 +26,7 @@ mod import;
 mod kept;
 mod known;
 mod live;
+mod mapped;
 mod newest;
 mod objects;
 mod observations;
@@ -50,6 +51,7 @@ pub use edit::{Edited, RowChange};
 pub use error::CityError;
 pub use events::{CityEvent, Events};
 pub use import::{ImportRequest, ImportSummary, Progress, QUARANTINED_ROWS_MAX, Quality};
+pub use mapped::{Mapped, MappedRefusal, SourceStanding, SourceState, SourceTally};
 pub use objects::{FieldOf, Link, Object, area_field, name_field};
 pub use open::{City, OPERATOR, OpenOptions};
 pub use quarantine::{QUARANTINE, Rejected};

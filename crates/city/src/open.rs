@@ -32,6 +32,7 @@ use crate::atlas::{Atlas, AtlasLimits, LayerSpec, Shown};
 use crate::events::{CityEvent, Events};
 use crate::folder::Folder;
 use crate::kept::Kept;
+use crate::mapped::Mapping;
 use crate::newest::KEPT_SHARE;
 use crate::scratch;
 use crate::sensing_view::Coverages;
@@ -68,6 +69,8 @@ pub struct OpenOptions {
     /// PostgreSQL URL of the records; `None`: SQLite in the folder.
     pub records: Option<String>,
     pub limits: Option<Limits>,
+    /// The folder of the secrets that the pack's sources name.
+    pub source_secrets: Option<PathBuf>,
 }
 
 /// An open city. One process owns it at a time.
@@ -98,6 +101,8 @@ pub struct City {
     pub(crate) answers: Answers,
     pub(crate) sta: Sta,
     pub(crate) coverages: Coverages,
+    pub(crate) mapping: Mapping,
+    source_secrets: Option<PathBuf>,
     /// Makes the salts shown to names that nobody has.
     login_secret: Vec<u8>,
 }
@@ -203,6 +208,8 @@ impl City {
             answers: Answers::default(),
             sta: Sta::default(),
             coverages: Coverages::default(),
+            mapping: Mapping::default(),
+            source_secrets: options.source_secrets.clone(),
             login_secret: Sha256::new()
                 .chain_update(secret)
                 .chain_update(b"salts of names that nobody has")
@@ -388,6 +395,10 @@ impl City {
 
     pub(crate) fn stores(&self) -> &Stores {
         &self.stores
+    }
+
+    pub(crate) fn source_secrets(&self) -> Option<&Path> {
+        self.source_secrets.as_deref()
     }
 
     /// The lock of one kind of work on a dataset.

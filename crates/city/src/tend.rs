@@ -1,5 +1,5 @@
 //! What goes on by the clock while a city is served, whether or not anybody asks: the ends of
-//! grants are booked, and quality runs that were put off are made up for.
+//! grants are booked, quality runs that were put off are made up for, and endpoints of devices are asked.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ impl City {
     /// Goes on for as long as it is awaited. Dropped, it leaves nothing half done.
     pub async fn tend(&self) {
         // Side by side: a run over many rows must not hold up the end of a grant.
-        tokio::join!(self.book_ended_grants(), self.make_up_for_checks());
+        tokio::join!(self.book_ended_grants(), self.make_up_for_checks(), self.poll_sources());
     }
 
     /// A grant gives no access from its end on by itself; this is for who looks at its state.

@@ -16,6 +16,7 @@ mod diagnostics;
 pub mod keys;
 mod load;
 mod map;
+pub mod mapped;
 pub mod model;
 pub mod platform;
 mod reader;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::Rules;
 use crate::map::MapPlan;
+use crate::mapped::Source;
 
 /// A place in a pack's file. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,6 +41,8 @@ pub struct Pack {
     pub map: Option<MapPlan>,
     /// What people look at first, by id.
     pub boards: BTreeMap<String, Board>,
+    /// Devices that speak something else, in order of their files.
+    pub sources: Vec<Source>,
     /// Who may take which action.
     pub access: Rules,
 }

@@ -146,6 +146,9 @@ pub struct FaceArgs {
     /// Private key (PEM) of that certificate.
     #[arg(long, requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// A folder with a file for each secret that the pack's sources name in their headers.
+    #[arg(long, env = "SHUJIN_SOURCE_SECRETS", value_name = "DIR")]
+    pub source_secrets: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

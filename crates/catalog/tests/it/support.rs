@@ -183,6 +183,7 @@ pub fn city_pack() -> Pack {
         imports: Vec::new(),
         map: None,
         boards: BTreeMap::new(),
+        sources: Vec::new(),
         access: pack::access::Rules::parse(RULES).expect("they are rules"),
         units: BTreeMap::new(),
     }

@@ -25,6 +25,7 @@ mod create;
 mod deed;
 mod draft;
 mod known;
+mod mapped;
 mod newest;
 mod numbers;
 mod observe;
@@ -58,6 +59,7 @@ pub use aggregate::StaGroups;
 pub use change::StaUpdate;
 pub use create::StaCreated;
 pub use deed::StaDeed;
+pub(crate) use mapped::{HeldStreams, Meant, OwnStream, sequence_in};
 pub use read::StaAnswer;
 pub use series::{StaFeed, StaReading};
 
@@ -101,6 +103,16 @@ struct Moments {
 }
 
 impl Moments {
+    /// Has the ordinals of a moment begin at this one, where they have not come so far.
+    fn begin(&mut self, datastream: i64, time_us: i64, ordinal: u32) {
+        if !self.next.contains_key(&(datastream, time_us)) {
+            self.ordinal(datastream, time_us);
+        }
+        if let Some(next) = self.next.get_mut(&(datastream, time_us)) {
+            *next = ordinal.max(*next);
+        }
+    }
+
     fn ordinal(&mut self, datastream: i64, time_us: i64) -> u32 {
         let moment = (datastream, time_us);
         if let Some(next) = self.next.get_mut(&moment) {
@@ -238,6 +250,10 @@ mod tests {
         assert_eq!(moments.ordinal(1, 5), 0);
         assert_eq!(moments.ordinal(1, 5), 1);
         assert_eq!(moments.ordinal(2, 5), 0);
+        moments.begin(2, 6, 3);
+        assert_eq!(moments.ordinal(2, 6), 3, "others are in the lake");
+        moments.begin(2, 6, 2);
+        assert_eq!(moments.ordinal(2, 6), 4);
         for time in 0..i64::try_from(MOMENTS_MAX).unwrap() {
             moments.ordinal(3, time);
         }

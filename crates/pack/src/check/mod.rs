@@ -9,6 +9,7 @@ mod datasets;
 mod imports;
 mod map;
 mod policies;
+mod sources;
 mod trees;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,6 +94,7 @@ pub(crate) fn check(draft: &Draft, faults: &Faults) {
     imports::check(draft, &names);
     map::check(draft, &names);
     boards::check(draft, &names);
+    sources::check(draft, &names);
     access::check(draft, &names);
 }
 

@@ -11,6 +11,7 @@
 //!  imports/*.toml       how files become rows
 //!  map.toml             what the map shows, in packs that have one
 //!  boards/*.toml        what people look at first
+//!  sources/*.toml       how messages of devices become observations
 //! ```
 //!
 //! Reading judges what one value can be judged by; what needs two definitions is `check`'s.
@@ -22,6 +23,7 @@ mod datasets;
 mod imports;
 mod map;
 mod rules;
+mod sources;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use crate::access::Rules;
 use crate::check;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::map::MapPlan;
+use crate::mapped::Source;
 use crate::model::{
     Area, Board, City, Contract, Exclusive, ImportMapping, Organisation, Pack, Place, Policy, Role,
     Text,
@@ -87,6 +90,7 @@ pub(crate) struct Draft {
     pub imports: Vec<Sited<ImportMapping>>,
     pub map: Option<Sited<MapPlan>>,
     pub boards: Vec<Sited<Board>>,
+    pub sources: Vec<Sited<Source>>,
     pub access: Option<DraftRules>,
     pub unread: Unread,
 }
@@ -113,6 +117,7 @@ pub fn load(dir: &Path) -> Result<Pack, Diagnostics> {
             imports: values(draft.imports),
             map: draft.map.map(|map| map.value),
             boards: values(draft.boards).into_iter().map(|b| (b.id.clone(), b)).collect(),
+            sources: values(draft.sources),
             access: draft.access.map(|access| access.rules).unwrap_or_default(),
         }),
         _ => Err(faults),
@@ -140,6 +145,7 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
         imports,
         map: drawn,
         boards,
+        sources,
         unread,
         ..
     } = &mut draft;
@@ -169,6 +175,9 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
     }
     folder(dir, "boards", faults, |table| {
         one(table, boards, faults, boards::board);
+    });
+    folder(dir, "sources", faults, |table| {
+        one(table, sources, faults, sources::source);
     });
     draft
 }

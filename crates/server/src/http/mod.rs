@@ -40,6 +40,7 @@ mod sensing;
 mod session;
 mod shares;
 mod sharing;
+mod sources;
 mod sql;
 mod sta;
 mod steward;

@@ -11,8 +11,8 @@ use utoipa::{Modify, OpenApi};
 use super::routes::listed;
 use super::{
     Gate, areas, boards, corrections, credentials, datasets, events, feed, find, map, objects, ogc,
-    oidc, people, queries, registers, scenarios, sensing, session, sharing, sql, sta, steward,
-    tiles,
+    oidc, people, queries, registers, scenarios, sensing, session, sharing, sources, sql, sta,
+    steward, tiles,
 };
 
 #[derive(OpenApi)]
@@ -100,6 +100,7 @@ use super::{
         queries::change,
         queries::remove,
         events::events,
+        sources::list,
         session::page,
         session::sign_in,
         session::me,
@@ -133,7 +134,7 @@ use super::{
         (name = "map", description = "Layers, tiles, areas, search"),
         (name = "ogc", description = "OGC API Features and Tiles"),
         (name = "sensorthings", description = "OGC SensorThings API 1.1"),
-        (name = "sensing", description = "The census of sensors, their series, coverage, ingest"),
+        (name = "sensing", description = "The census of sensors, their series, coverage, ingest, and devices that speak something else"),
         (name = "boards", description = "What people look at first, and what happens meanwhile"),
         (name = "registers", description = "Rows that people keep"),
     ),

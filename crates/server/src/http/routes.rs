@@ -13,7 +13,7 @@ use super::access::{Gate, Route, closed, open};
 use super::{
     Http, areas, authenticate, boards, corrections, credentials, datasets, events, feed, figures,
     find, healthy, map, not_so, nothing_here, objects, ogc, oidc, openapi, people, queries, ready,
-    registers, scenarios, sensing, session, sharing, sql, sta, steward, tiles, ui,
+    registers, scenarios, sensing, session, sharing, sources, sql, sta, steward, tiles, ui,
 };
 
 const GET: Method = Method::GET;
@@ -218,6 +218,7 @@ fn kept() -> Vec<Route> {
         closed(PUT, "/api/queries/{id}", Action::QueriesChange, queries::change),
         closed(DELETE, "/api/queries/{id}", Action::QueriesChange, queries::remove),
         closed(GET, "/api/events", Action::EventsRead, events::events),
+        closed(GET, "/api/sensing/sources", Action::MapRead, sources::list),
     ]
 }
 

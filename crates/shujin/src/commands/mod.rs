@@ -65,7 +65,8 @@ fn check(dir: &std::path::Path) -> ExitCode {
 }
 
 fn open_options(data: &DataArgs) -> OpenOptions {
-    OpenOptions { dir: data.data.clone(), records: data.records.clone(), limits: None }
+    let (dir, records) = (data.data.clone(), data.records.clone());
+    OpenOptions { dir, records, ..OpenOptions::default() }
 }
 
 /// Opens the folder's city for one command.

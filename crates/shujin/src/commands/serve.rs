@@ -22,7 +22,8 @@ use crate::args::{DemoArgs, FaceArgs, ServeArgs};
 use crate::ui::EmbeddedUi;
 
 pub async fn serve(args: ServeArgs) -> Result<ExitCode> {
-    let options = open_options(&args.data);
+    let mut options = open_options(&args.data);
+    options.source_secrets.clone_from(&args.faces.source_secrets);
     let city = match (&args.pack, Folder::holds_city(&options.dir)) {
         (_, true) => City::open(&options).await?,
         (Some(_), false) if options.dir.join(DEMONSTRATION).exists() => {
@@ -107,7 +108,8 @@ pub async fn demo(mut args: DemoArgs) -> Result<ExitCode> {
     if !args.faces.http.ip().is_loopback() || !args.faces.pg.ip().is_loopback() {
         bail!("everybody knows a demonstration's passwords: it is served on loopback only");
     }
-    let options = open_options(&args.data);
+    let mut options = open_options(&args.data);
+    options.source_secrets.clone_from(&args.faces.source_secrets);
     let marker = options.dir.join(DEMONSTRATION);
     let mark = Mark::read(&marker);
     if Folder::holds_city(&options.dir) && mark.is_none() {
