@@ -19,6 +19,7 @@ mod map;
 pub mod model;
 pub mod platform;
 mod reader;
+mod sensing;
 mod source;
 pub mod sql;
 
@@ -26,3 +27,4 @@ pub use diagnostics::{Diagnostic, Diagnostics};
 pub use load::load;
 pub use map::{AreaFields, Layer, LayerShape, MapPlan, Zooms};
 pub use model::*;
+pub use sensing::{ClockBounds, KeyArea, OtherUnit, Plausible, SensingPlan, SensorRange};
