@@ -367,7 +367,7 @@ mod tests {
             producers.took_at("hub", "water", Face::Http, &took, AT);
         }
         // Every odd number of b that has left the window, which has 128 places.
-        assert_eq!(producers.states_at(AT)[0].lost, Some((999 - 128) / 2 + 1));
+        assert_eq!(producers.states_at(AT)[0].lost, Some((998 - 128) / 2));
     }
 
     #[test]
