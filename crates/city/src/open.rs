@@ -29,10 +29,13 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use crate::answers::Answers;
 use crate::atlas::{Atlas, AtlasLimits, LayerSpec, Shown};
+use crate::census::Census;
 use crate::events::{CityEvent, Events};
 use crate::folder::Folder;
 use crate::kept::Kept;
+use crate::live::{KEEP_FILE, Live};
 use crate::newest::KEPT_SHARE;
+use crate::plausible::Plausibility;
 use crate::scratch;
 use crate::source::Stores;
 use crate::sta::Sta;
@@ -162,6 +165,10 @@ impl City {
             newest: Kept::for_times(KEPT_SHARE),
             asked: AtomicU64::new(0),
             over: Mutex::default(),
+            live: Arc::default(),
+            live_file: folder.dir.join(KEEP_FILE),
+            plausible: Plausibility::default(),
+            census: Census::default(),
         });
         let catalog = Catalog::open(
             pack.clone(),
@@ -403,8 +410,13 @@ impl City {
         Ok(ack.duplicate)
     }
 
-    pub(crate) fn stores(&self) -> &Stores {
+    pub(crate) fn stores(&self) -> &Arc<Stores> {
         &self.stores
+    }
+
+    /// What is known of each Datastream without a scan.
+    pub(crate) fn live(&self) -> &Live {
+        &self.stores.live
     }
 
     /// The lock of one kind of work on a dataset.
@@ -491,6 +503,9 @@ impl City {
         self.usage.flush().await;
         self.audit.flush().await?;
         self.move_anchor().await?;
+        if let Err(error) = self.stores.keep_live().await {
+            tracing::warn!(%error, "the memory of datastreams was not kept: it is made up anew");
+        }
         self.lake.close().await?;
         self.records.close().await?;
         Ok(())

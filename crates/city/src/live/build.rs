@@ -192,12 +192,13 @@ impl Stores {
     /// Counts some Datastreams anew, and ends the doubts about them.
     pub(crate) async fn recount(&self, streams: &[i64]) -> Result<(), CityError> {
         let live = &self.live;
-        if streams.is_empty() {
+        // Before it is made up they stay in doubt: nobody waits for that.
+        if streams.is_empty() || !live.is_made() {
             return Ok(());
         }
         let _one = live.making.lock().await;
         let tickets = live.tickets(streams);
-        if !live.is_made() || streams.len() > RECOUNTED_MAX {
+        if streams.len() > RECOUNTED_MAX {
             // All of it is made up anew, after what has changed.
             live.lose_track();
             live.settle(&tickets);

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex as AsyncMutex, RwLock as AsyncRwLock};
 
-pub(crate) use build::KEEP_FILE;
+pub(crate) use build::{KEEP_FILE, Rounds};
 pub(crate) use entry::{HOURS, Hours, StreamState};
 use entry::{Entry, Seen};
 use producers::Producers;

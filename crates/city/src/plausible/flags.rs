@@ -14,3 +14,5 @@ pub(crate) const UNIT: i64 = 16;
 pub(crate) const CLOCK: i64 = 32;
 /// It came long after its time. This alone leaves no reading out.
 pub(crate) const LATE: i64 = 64;
+/// What the value has no part in.
+pub(crate) const OF_TIME: i64 = CLOCK | LATE;

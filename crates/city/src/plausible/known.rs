@@ -65,7 +65,7 @@ impl Stores {
         streams: &[i64],
     ) -> Result<HashMap<i64, Arc<Rule>>, CityError> {
         // Before the rows are read: what changes meanwhile is looked at again.
-        let registers =
+        let registers: u64 =
             [DATASTREAM, THING, PROPERTY].iter().map(|id| self.registers.version(id)).sum();
         let mut rules = HashMap::with_capacity(streams.len());
         let mut old = Vec::new();

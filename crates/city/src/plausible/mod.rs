@@ -20,7 +20,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
-pub(crate) use flags::{RANGE, UNIT};
+pub(crate) use flags::OF_TIME;
 use known::KnownRules;
 use recent::Recent;
 use rule::{Reading, Rule};

@@ -3,7 +3,7 @@
 use pack::{ClockBounds, OtherUnit, Plausible, SensingPlan};
 use serde_json::json;
 
-use super::flags::{CLOCK, LATE, RATE, SPIKE, STUCK};
+use super::flags::{CLOCK, LATE, RANGE, RATE, SPIKE, STUCK, UNIT};
 use super::known::{About, fitting, own_bounds, resolved};
 use super::rule::Reading;
 use super::*;
