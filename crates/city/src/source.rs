@@ -21,8 +21,8 @@ use crate::census::{self, Census};
 use crate::kept::Kept;
 use crate::live::Live;
 use crate::observations::{OBSERVATION, Over, Versions};
-use crate::plausible::Plausibility;
 use crate::platform;
+use crate::plausible::Plausibility;
 
 #[derive(Debug)]
 pub struct Stores {

@@ -33,8 +33,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as AsyncMutex, RwLock as AsyncRwLock};
 
 pub(crate) use build::{KEEP_FILE, Rounds};
-pub(crate) use entry::{HOURS, Hours, StreamState};
 use entry::{Entry, Seen};
+pub(crate) use entry::{HOURS, Hours, StreamState};
 use producers::Producers;
 
 /// Datastreams whose numbers follow each other lie together: numbers are given out in order.
@@ -163,7 +163,8 @@ impl Live {
             let entries = pages.entry(page).or_insert_with(empty_page);
             entries[place(first.datastream).1].add(&first, received_us);
             // The lock is kept for as long as rows are of its page.
-            while let Some((row, received_us)) = rows.next_if(|(row, _)| place(row.datastream).0 == page)
+            while let Some((row, received_us)) =
+                rows.next_if(|(row, _)| place(row.datastream).0 == page)
             {
                 entries[place(row.datastream).1].add(&row, received_us);
             }

@@ -174,9 +174,8 @@ impl<'c> Sheet<'c> {
     fn loses_track(&self) -> bool {
         let lines = |dataset: &str| self.lines.get(dataset).into_iter().flat_map(BTreeMap::values);
         lines(FEATURE).any(|line| line.before.is_some() != line.now.is_some())
-            || lines(CORRECTION).any(|line| {
-                line.seen.is_some() && line.before.is_none() && line.now.is_none()
-            })
+            || lines(CORRECTION)
+                .any(|line| line.seen.is_some() && line.before.is_none() && line.now.is_none())
     }
 
     /// Writes all of it in one transaction.
