@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use pack::Contract;
 
 use super::batch;
-use super::facts::{Chunks, StreamFacts, ThingFacts, cell};
+use super::facts::{Chunk, StreamFacts, ThingFacts, cell};
 use super::state::{self, Sensors, State};
 
 /// What a Thing's Datastreams say together.
@@ -92,8 +92,8 @@ struct Device<'a> {
 pub(super) fn rows(
     contract: &Contract,
     sensors: &Sensors,
-    things: &Chunks<ThingFacts>,
-    streams: &Chunks<StreamFacts>,
+    things: &[Chunk<ThingFacts>],
+    streams: &[Chunk<StreamFacts>],
 ) -> Result<RecordBatch, ArrowError> {
     let sums = sums(sensors, streams);
     let devices = devices(sensors, things, &sums);
@@ -160,7 +160,7 @@ fn times(devices: &[Device<'_>], of: impl Fn(&Device<'_>) -> Option<i64>) -> Arr
 }
 
 /// What Datastreams say, by Thing.
-fn sums(sensors: &Sensors, facts: &Chunks<StreamFacts>) -> HashMap<i64, Sum> {
+fn sums(sensors: &Sensors, facts: &[Chunk<StreamFacts>]) -> HashMap<i64, Sum> {
     let mut sums: HashMap<i64, Sum> = HashMap::new();
     for (batch, facts) in sensors.streams.iter().zip(facts) {
         let column = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>();
@@ -174,7 +174,7 @@ fn sums(sensors: &Sensors, facts: &Chunks<StreamFacts>) -> HashMap<i64, Sum> {
 
 fn devices<'a>(
     sensors: &Sensors,
-    facts: &'a Chunks<ThingFacts>,
+    facts: &'a [Chunk<ThingFacts>],
     sums: &HashMap<i64, Sum>,
 ) -> Vec<Device<'a>> {
     let mut devices = Vec::with_capacity(sums.len());

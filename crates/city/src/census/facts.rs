@@ -31,8 +31,8 @@ pub(super) struct StreamFacts {
     pub unit: Option<Box<str>>,
 }
 
-/// Facts by chunk, in the order of the chunks.
-pub(super) type Chunks<T> = Vec<Arc<Vec<T>>>;
+/// The facts of a chunk, in the order of its rows.
+pub(super) type Chunk<T> = Arc<Vec<T>>;
 
 /// What was read last.
 #[derive(Debug, Clone, Default)]
@@ -49,11 +49,11 @@ struct Read<T> {
 }
 
 impl Facts {
-    pub fn things(&self, batches: &[RecordBatch]) -> Chunks<ThingFacts> {
+    pub fn things(&self, batches: &[RecordBatch]) -> Vec<Chunk<ThingFacts>> {
         read(&self.things, batches, |properties, _| thing_facts(properties))
     }
 
-    pub fn streams(&self, batches: &[RecordBatch]) -> Chunks<StreamFacts> {
+    pub fn streams(&self, batches: &[RecordBatch]) -> Vec<Chunk<StreamFacts>> {
         read(&self.streams, batches, stream_facts)
     }
 }
@@ -63,7 +63,7 @@ fn read<T>(
     known: &Mutex<Vec<Read<T>>>,
     batches: &[RecordBatch],
     of: impl Fn(Option<&str>, Option<&str>) -> T,
-) -> Chunks<T> {
+) -> Vec<Chunk<T>> {
     let mut known = known.lock().expect("no one panics while holding what was read");
     let mut chunks = Vec::with_capacity(batches.len());
     for batch in batches {

@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use pack::Contract;
 
 use super::batch;
-use super::facts::{Chunks, StreamFacts, ThingFacts, cell};
+use super::facts::{Chunk, StreamFacts, ThingFacts, cell};
 use super::state::{self, Sensors, State};
 use crate::live::StreamState;
 
@@ -33,8 +33,8 @@ struct Stream<'a> {
 pub(super) fn rows(
     contract: &Contract,
     sensors: &Sensors,
-    things: &Chunks<ThingFacts>,
-    facts: &Chunks<StreamFacts>,
+    things: &[Chunk<ThingFacts>],
+    facts: &[Chunk<StreamFacts>],
 ) -> Result<RecordBatch, ArrowError> {
     let streams = streams(sensors, things, facts);
     let own = |name: &str| texts(&sensors.streams, name, &streams, |s| Some((s.chunk, s.row)));
@@ -75,8 +75,8 @@ pub(super) fn rows(
 
 fn streams<'a>(
     sensors: &'a Sensors,
-    things: &Chunks<ThingFacts>,
-    facts: &'a Chunks<StreamFacts>,
+    things: &[Chunk<ThingFacts>],
+    facts: &'a [Chunk<StreamFacts>],
 ) -> Vec<Stream<'a>> {
     let places = by_id(&sensors.things, |chunk, row| (chunk, row));
     let names = names(&sensors.properties);

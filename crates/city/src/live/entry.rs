@@ -1,7 +1,7 @@
 //! What is kept of one Datastream: 104 bytes, so that a million of them fit beside everything else.
 
 /// Hours whose readings are counted, the present one among them.
-pub(crate) const HOURS: usize = 24;
+pub(super) const HOURS: usize = 24;
 const HOUR_US: i64 = 3_600_000_000;
 
 /// What is known of a Datastream.

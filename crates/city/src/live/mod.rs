@@ -33,8 +33,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as AsyncMutex, RwLock as AsyncRwLock};
 
 pub(crate) use build::{KEEP_FILE, Rounds};
-use entry::{Entry, Seen};
-pub(crate) use entry::{HOURS, Hours, StreamState};
+/// An observation as it is noted.
+pub(crate) use entry::Seen as Noted;
+pub(crate) use entry::StreamState;
+use entry::{Entry, Hours, Seen};
 use producers::Producers;
 
 /// Datastreams whose numbers follow each other lie together: numbers are given out in order.
@@ -46,9 +48,6 @@ const SHARDS: usize = 64;
 pub(crate) const LEAVES_OUT: i64 = 63;
 
 type Page = Box<[Entry]>;
-
-/// An observation as it is noted.
-pub(crate) use entry::Seen as Noted;
 
 /// The memory of all Datastreams.
 #[derive(Debug)]
