@@ -185,6 +185,7 @@ pub fn pack() -> Pack {
         policies: Vec::new(),
         imports: Vec::new(),
         map: None,
+        sensing: Default::default(),
         boards: BTreeMap::new(),
         sources: Vec::new(),
         access: pack::access::Rules::parse(RULES).expect("they are rules"),

@@ -51,9 +51,8 @@ impl City {
         session: &Session,
     ) -> Result<Vec<(&Contract, Access, u64)>, CityError> {
         let mut found = Vec::new();
-        let schema = format!("{}.", pack::platform::SCHEMA);
         for contract in self.pack().datasets.values() {
-            if contract.kind != DatasetKind::Register || contract.id.starts_with(&schema) {
+            if contract.kind != DatasetKind::Register || pack::platform::is_made(&contract.id) {
                 continue;
             }
             let access = self.catalog().access(&session.principal, contract).await?;

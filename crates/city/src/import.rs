@@ -34,6 +34,7 @@ use tokio::task::JoinHandle;
 
 use crate::events::CityEvent;
 use crate::known::{Known, Verdict};
+use crate::observations::{CORRECTION, FEATURE, OBSERVATION};
 use crate::open::Work;
 use crate::quarantine::{self, OPEN, QUARANTINE, Rejected};
 use crate::register::Held;
@@ -117,7 +118,7 @@ impl City {
         stop: impl Future<Output = ()> + Send,
     ) -> Result<ImportSummary, CityError> {
         let contract = self.contract(&request.dataset)?.clone();
-        if contract.id.split('.').next() == Some(pack::platform::SCHEMA) {
+        if pack::platform::is_made(&contract.id) {
             let reason = format!("{} is the platform's own: no file goes into it", contract.id);
             return Err(CityError::Refused(reason));
         }
@@ -618,6 +619,14 @@ impl City {
 
     /// Tells who watches that a dataset has new rows.
     pub(crate) fn tell_of_rows(&self, dataset: &str, rows: u64) {
+        if rows > 0 && [OBSERVATION, CORRECTION, FEATURE].contains(&dataset) {
+            // Not by the way that tells the memory of Datastreams what came.
+            self.live().lose_track();
+        }
+        self.tell_who_watches(dataset, rows);
+    }
+
+    pub(crate) fn tell_who_watches(&self, dataset: &str, rows: u64) {
         if rows > 0 {
             let id = dataset.to_owned();
             self.events().tell(CityEvent::Dataset { id, at: Utc::now(), rows });

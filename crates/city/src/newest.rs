@@ -11,6 +11,7 @@ use datafusion::scalar::ScalarValue;
 use pack::Contract;
 use registry::{Registers, Registry};
 
+use crate::census;
 use crate::platform;
 use crate::source::Stores;
 
@@ -48,7 +49,7 @@ impl Stores {
             if Registry::keeps(&contract.id) {
                 return self.registry.changed_at(&contract.id).await.map_err(external);
             }
-            if platform::makes(contract) {
+            if platform::makes(contract) || census::makes(&contract.id) {
                 return Ok(Some(Utc::now()));
             }
             let stats = self.lake.stats(&contract.id);

@@ -30,8 +30,8 @@ use table::LaidOver;
 
 pub(crate) const OBSERVATION: &str = "sensing.observation";
 pub(crate) const CORRECTION: &str = "sensing.observation_correction";
-const DATASTREAM: &str = "sensing.datastream";
-const FEATURE: &str = "sensing.feature_of_interest";
+pub(crate) const DATASTREAM: &str = "sensing.datastream";
+pub(crate) const FEATURE: &str = "sensing.feature_of_interest";
 
 /// What decides whether a row of the lake still stands.
 const DECIDED_BY: [&str; 4] = ["datastream", "phenomenon_time", "ordinal", "feature_of_interest"];
@@ -98,6 +98,21 @@ impl Over {
     fn is_there(&self, keys: &Keys<'_>, row: usize) -> bool {
         let gone = keys.feature(row).is_some_and(|feature| self.gone_features.contains(&feature));
         !gone && !self.gone_streams.contains(&keys.streams.value(row))
+    }
+
+    /// Which rows of a batch of the lake stand.
+    pub fn standing(&self, batch: &RecordBatch) -> Result<BooleanArray, ArrowError> {
+        Ok(self.stand(&Keys::of(batch)?))
+    }
+
+    /// The corrections that stand in the place of rows.
+    pub fn corrections(&self) -> &[RecordBatch] {
+        &self.rows
+    }
+
+    /// Every row of the lake stands.
+    pub fn hides_none(&self) -> bool {
+        self.is_nothing()
     }
 
     fn is_nothing(&self) -> bool {
@@ -273,6 +288,19 @@ impl Stores {
             *kept = Some((versions, Arc::clone(&over)));
         }
         Ok(over)
+    }
+
+    /// What is laid over the observations of all Datastreams, also of those that are gone: for who
+    /// counts them, because a Datastream may come back.
+    pub async fn over_of_all_streams(&self) -> Result<Over, RegistryError> {
+        let contracts = [CORRECTION, FEATURE].map(|id| self.pack.datasets.get(id));
+        let [Some(corrections), Some(features)] = contracts else { return Ok(Over::default()) };
+        let gone_features = numbers(self.registers.gone(features, None).await?);
+        let rows = self.registers.rows(corrections, None).await?;
+        Over::of(&rows, HashSet::new(), gone_features).map_err(|cause| RegistryError::Damaged {
+            id: CORRECTION.to_owned(),
+            problem: cause.to_string(),
+        })
     }
 
     fn over_versions(&self) -> Versions {

@@ -29,11 +29,14 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use crate::answers::Answers;
 use crate::atlas::{Atlas, AtlasLimits, LayerSpec, Shown};
+use crate::census::Census;
 use crate::events::{CityEvent, Events};
 use crate::folder::Folder;
 use crate::kept::Kept;
+use crate::live::{KEEP_FILE, Live};
 use crate::mapped::Mapping;
 use crate::newest::KEPT_SHARE;
+use crate::plausible::Plausibility;
 use crate::scratch;
 use crate::sensing_view::Coverages;
 use crate::source::Stores;
@@ -169,6 +172,10 @@ impl City {
             newest: Kept::for_times(KEPT_SHARE),
             asked: AtomicU64::new(0),
             over: Mutex::default(),
+            live: Arc::default(),
+            live_file: folder.dir.join(KEEP_FILE),
+            plausible: Plausibility::default(),
+            census: Census::default(),
         });
         let catalog = Catalog::open(
             pack.clone(),
@@ -393,12 +400,17 @@ impl City {
         )))
     }
 
-    pub(crate) fn stores(&self) -> &Stores {
+    pub(crate) fn source_secrets(&self) -> Option<&Path> {
+        self.source_secrets.as_deref()
+    }
+
+    pub(crate) fn stores(&self) -> &Arc<Stores> {
         &self.stores
     }
 
-    pub(crate) fn source_secrets(&self) -> Option<&Path> {
-        self.source_secrets.as_deref()
+    /// What is known of each Datastream without a scan.
+    pub(crate) fn live(&self) -> &Live {
+        &self.stores.live
     }
 
     /// The lock of one kind of work on a dataset.
@@ -485,6 +497,9 @@ impl City {
         self.usage.flush().await;
         self.audit.flush().await?;
         self.move_anchor().await?;
+        if let Err(error) = self.stores.keep_live().await {
+            tracing::warn!(%error, "the memory of datastreams was not kept: it is made up anew");
+        }
         self.lake.close().await?;
         self.records.close().await?;
         Ok(())

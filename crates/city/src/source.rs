@@ -2,6 +2,7 @@
 //! registry, the platform's view of itself from all of them. The only place that knows which
 //! dataset lives where.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -16,9 +17,12 @@ use pack::{Contract, DatasetKind, Pack};
 use registry::{Registers, Registry, RegistryError};
 use store::lake::{Lake, LakeError};
 
+use crate::census::{self, Census};
 use crate::kept::Kept;
+use crate::live::Live;
 use crate::observations::{OBSERVATION, Over, Versions};
 use crate::platform;
+use crate::plausible::Plausibility;
 
 #[derive(Debug)]
 pub struct Stores {
@@ -33,6 +37,13 @@ pub struct Stores {
     pub asked: AtomicU64,
     /// What is laid over the observations, as the registers that it is made of were.
     pub over: Mutex<Option<(Versions, Arc<Over>)>>,
+    /// What is known of each Datastream, and where that is kept between runs.
+    pub live: Arc<Live>,
+    pub live_file: PathBuf,
+    /// The rules that readings are judged by.
+    pub plausible: Plausibility,
+    /// The tables of the census, for a few seconds each.
+    pub census: Census,
 }
 
 /// Which room a dataset's rows are in.
@@ -42,11 +53,13 @@ enum Room {
     Registry,
     Registers,
     Platform,
+    Census,
 }
 
 fn room(contract: &Contract) -> Room {
     match contract.kind {
         DatasetKind::Stream | DatasetKind::Snapshot => Room::Lake,
+        DatasetKind::Register if census::makes(&contract.id) => Room::Census,
         DatasetKind::Register if platform::makes(contract) => Room::Platform,
         DatasetKind::Register if Registers::keeps(contract) => Room::Registers,
         DatasetKind::Register => Room::Registry,
@@ -85,6 +98,7 @@ impl catalog::Source for Stores {
         };
         match room(contract) {
             Room::Platform => self.platform_table(contract, as_of).await,
+            Room::Census => self.census_table(contract, as_of).await,
             Room::Registers => self.registers.table(contract, as_of).await.map_err(external),
             Room::Registry => self.registry.table(contract, as_of).await.map_err(external),
             Room::Lake if dataset == OBSERVATION => self.observations(as_of).await,
@@ -95,6 +109,7 @@ impl catalog::Source for Stores {
     fn version(&self, dataset: &str) -> u64 {
         match self.pack.datasets.get(dataset).map(room) {
             Some(Room::Platform) => self.asked.fetch_add(1, Ordering::Relaxed),
+            Some(Room::Census) => self.census.version(dataset),
             Some(Room::Registers) => self.registers.version(dataset),
             Some(Room::Registry) => self.registry.version(),
             Some(Room::Lake) if dataset == OBSERVATION => self.observations_version(),

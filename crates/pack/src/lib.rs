@@ -20,6 +20,7 @@ pub mod mapped;
 pub mod model;
 pub mod platform;
 mod reader;
+mod sensing;
 mod source;
 pub mod sql;
 
@@ -27,3 +28,4 @@ pub use diagnostics::{Diagnostic, Diagnostics};
 pub use load::load;
 pub use map::{AreaFields, Layer, LayerShape, MapPlan, Zooms};
 pub use model::*;
+pub use sensing::{ClockBounds, KeyArea, OtherUnit, Plausible, SensingPlan, SensorRange};

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Rules;
 use crate::map::MapPlan;
 use crate::mapped::Source;
+use crate::sensing::SensingPlan;
 
 /// A place in a pack's file. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,6 +40,8 @@ pub struct Pack {
     pub imports: Vec<ImportMapping>,
     /// `None`: the pack draws no map.
     pub map: Option<MapPlan>,
+    /// What the city's sensors are held to and have to cover.
+    pub sensing: SensingPlan,
     /// What people look at first, by id.
     pub boards: BTreeMap<String, Board>,
     /// Devices that speak something else, in order of their files.

@@ -25,6 +25,20 @@ pub const AUDIT: &str = "system.audit";
 /// Who may come in.
 pub const USERS: &str = "system.user";
 
+/// What each Datastream brought last, made from what the platform remembers. A pack that shows it
+/// has its contract, and those of the two below.
+pub const DATASTREAM_STATE: &str = "sensing.datastream_state";
+/// Whether each device works.
+pub const DEVICE_STATE: &str = "sensing.device_state";
+/// Who sends, and what becomes of it.
+pub const PRODUCER: &str = "sensing.producer";
+
+/// Whether a dataset's rows are made by the platform: no file goes into it, and nobody edits it.
+pub fn is_made(dataset: &str) -> bool {
+    dataset.split('.').next() == Some(SCHEMA)
+        || [DATASTREAM_STATE, DEVICE_STATE, PRODUCER].contains(&dataset)
+}
+
 /// Name, Chinese and English title, type, required.
 type Column = (&'static str, &'static str, &'static str, FieldType, bool);
 

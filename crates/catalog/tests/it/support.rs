@@ -182,6 +182,7 @@ pub fn city_pack() -> Pack {
         ],
         imports: Vec::new(),
         map: None,
+        sensing: Default::default(),
         boards: BTreeMap::new(),
         sources: Vec::new(),
         access: pack::access::Rules::parse(RULES).expect("they are rules"),

@@ -29,6 +29,7 @@ use super::read::nothing;
 use super::sheet::Sheet;
 use super::{OBSERVATION, number, unread};
 use crate::observations::CORRECTION;
+use crate::plausible::OF_TIME;
 use crate::{City, CityError};
 
 /// What an existing observation is to belong to.
@@ -208,7 +209,9 @@ impl City {
             let id = id_of(key).ok_or_else(nothing)?;
             let row = ObservationRow { flags, ..ObservationRow::new(id, observation, feature) };
             if row != kept.row {
-                self.say(deed, &mut sheet, key, &kept.terms, flags, &Says::Stands(&row))?;
+                let row = self.judged_again(row, &kept.row).await?;
+                let says = Says::Stands(&row);
+                self.say(deed, &mut sheet, key, &kept.terms, row.flags, &says)?;
                 sheet.write(deed, "correct").await?;
             }
             return Ok(key);
@@ -225,11 +228,25 @@ impl City {
             _ => &kept.terms,
         };
         let row = ObservationRow { flags, ..ObservationRow::new(id, observation, feature) };
+        let row = self.judged_again(row, &kept.row).await?;
         // The new one first: a crash between the two leaves both, and loses neither.
         self.observe_in(deed, &[Observed { row, terms }]).await?;
         self.say(deed, &mut sheet, key, &kept.terms, flags, &Says::Moved(to))?;
         sheet.write(deed, "correct").await?;
         Ok(to)
+    }
+
+    /// A row with the flags of its value, where that is another one than before.
+    async fn judged_again(
+        &self,
+        row: ObservationRow,
+        before: &ObservationRow,
+    ) -> Result<ObservationRow, CityError> {
+        if row.result_number == before.result_number {
+            return Ok(row);
+        }
+        let found = self.stores().judge_value(row.datastream, row.result_number).await?;
+        Ok(ObservationRow { flags: before.flags & OF_TIME | found, ..row })
     }
 
     /// Puts a correction on a sheet that has looked at its row.

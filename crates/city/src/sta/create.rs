@@ -47,6 +47,9 @@ impl City {
     ) -> Result<StaCreated, CityError> {
         let deed = StaDeed::of(session);
         let made = self.sta_create_in(&deed, path, body).await;
+        if made.is_err() && path.target() == Target::Collection(EntityKind::Observation) {
+            self.note_refused(session, 1);
+        }
         self.whole(&deed, made).await
     }
 
@@ -293,7 +296,7 @@ impl City {
             (key, observed.terms.clone())
         });
         deed.note_observed(noted.collect());
-        self.append_observed(observed).await
+        self.append_observed(&deed.session, observed).await
     }
 }
 

@@ -2,8 +2,10 @@
 //! names none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 
 use catalog::Session;
+use chrono::Utc;
 use datafusion::common::ScalarValue;
 use sensing::entity::{
     Entity, FeatureOfInterest, FeatureOfInterestRow, Group, Moment, ObservationId, ObservationRow,
@@ -19,17 +21,63 @@ use super::known::{Numbers, Stream};
 use super::rows::{batch, feature_columns};
 use super::sheet::Sheet;
 use super::{FEATURE, FEATURES_MAX, LOCATION, OBSERVATION, THING_LOCATION, number, unread};
+use crate::live::producers::{Face, Took};
+use crate::live::{LEAVES_OUT, Noted};
 use crate::observations::Over;
+use crate::plausible::Judged;
 use crate::{City, CityError};
 
 /// Observations of one frame of the log: well below what a frame may have in bytes, unless each
 /// of them carries JSON.
 pub(super) const FRAME_ROWS_MAX: usize = 50_000;
 
+/// Characters of the name that a sender gives a count of numbers.
+const PRODUCER_CHARS_MAX: usize = 64;
+
 /// An observation to be kept.
 pub(super) struct Observed<'t> {
     pub row: ObservationRow,
     pub terms: &'t Terms,
+}
+
+/// An observation with what was found of it.
+struct Flagged<'o, 't> {
+    observed: &'o Observed<'t>,
+    flags: i64,
+}
+
+impl<'t> Deref for Flagged<'_, 't> {
+    type Target = Observed<'t>;
+
+    fn deref(&self) -> &Self::Target {
+        self.observed
+    }
+}
+
+impl Observed<'_> {
+    fn reading(&self) -> Judged {
+        Judged {
+            datastream: self.row.datastream,
+            time_us: self.row.phenomenon_time,
+            result: self.row.result_number,
+        }
+    }
+}
+
+impl<'o, 't> Flagged<'o, 't> {
+    fn of(observed: &'o Observed<'t>, found: i64) -> Self {
+        Self { observed, flags: observed.row.flags | found }
+    }
+
+    fn seen(&self) -> Noted {
+        Noted {
+            datastream: self.row.datastream,
+            time_us: self.row.phenomenon_time,
+            ordinal: self.row.ordinal,
+            result: self.row.result_number,
+            flags: self.flags,
+        }
+    }
 }
 
 impl City {
@@ -86,7 +134,8 @@ impl City {
                 ids.push(Some(key.into()));
             }
         }
-        self.append_observed(&observed).await?;
+        self.append_observed(session, &observed).await?;
+        self.note_refused(session, ids.iter().filter(|id| id.is_none()).count());
         Ok(ids)
     }
 
@@ -124,8 +173,18 @@ impl City {
     }
 
     /// Returns once all are on the disk and visible.
-    pub(super) async fn append_observed(&self, observed: &[Observed<'_>]) -> Result<(), CityError> {
+    pub(super) async fn append_observed(
+        &self,
+        session: &Session,
+        observed: &[Observed<'_>],
+    ) -> Result<(), CityError> {
         let contract = self.contract(OBSERVATION)?;
+        let now_us = Utc::now().timestamp_micros();
+        let readings: Vec<Judged> = observed.iter().map(Observed::reading).collect();
+        let verdict = self.stores().judge(&readings, now_us).await?;
+        let observed = observed.iter().zip(&verdict.flags);
+        let observed: Vec<Flagged<'_, '_>> =
+            observed.map(|(observed, found)| Flagged::of(observed, *found)).collect();
         for rows in observed.chunks(FRAME_ROWS_MAX) {
             let batch = Columns::of(rows)
                 .integer("datastream", |observed| observed.row.datastream)
@@ -140,14 +199,45 @@ impl City {
                 .instant_if("valid_end", |observed| observed.row.valid_end)
                 .text_if("parameters", |observed| observed.row.parameters.as_deref())
                 .integer_if("feature_of_interest", |observed| observed.row.feature_of_interest)
-                .integer("flags", |observed| observed.row.flags)
+                .integer("flags", |observed| observed.flags)
                 .terms(|observed| observed.terms)
                 .batch(contract)?;
             // Each frame is durable before the next: an error leaves the ones before it in.
-            self.lake().append(OBSERVATION, batch, None).await?;
-            self.tell_of_rows(OBSERVATION, rows.len() as u64);
+            let seen = rows.iter().map(Flagged::seen).collect();
+            self.stores().append_observations(batch, seen).await?;
+            self.note_taken(session, rows, now_us);
+            self.tell_who_watches(OBSERVATION, rows.len() as u64);
         }
+        self.stores().plausible.remember(&verdict);
         Ok(())
+    }
+
+    /// Notes of a sender what it brought.
+    fn note_taken(&self, session: &Session, rows: &[Flagged<'_, '_>], now_us: i64) {
+        let count = |which: &dyn Fn(&Flagged<'_, '_>) -> bool| {
+            rows.iter().filter(|row| which(row)).count() as u64
+        };
+        let took = Took {
+            rows: rows.len() as u64,
+            refused: 0,
+            flagged: count(&|row| row.flags & LEAVES_OUT != 0),
+            duplicates: count(&|row| row.row.ordinal > 0),
+            lags_us: rows.iter().map(|row| now_us.saturating_sub(end_of(&row.row))).collect(),
+            numbers: rows.iter().filter_map(|row| number_given(&row.row)).collect(),
+        };
+        let principal = &session.principal;
+        let face = Face::of(session);
+        self.live().producers().took(&principal.user, &principal.organisation, face, &took);
+    }
+
+    /// Notes of a sender what was not taken.
+    pub(super) fn note_refused(&self, session: &Session, refused: usize) {
+        if refused > 0 {
+            let took = Took { refused: refused as u64, ..Took::default() };
+            let principal = &session.principal;
+            let face = Face::of(session);
+            self.live().producers().took(&principal.user, &principal.organisation, face, &took);
+        }
     }
 
     /// The Feature of Interest of an observation that names none: made from where its Thing is,
@@ -226,6 +316,22 @@ impl City {
         sheet.write(&StaDeed::of(session), "create").await?;
         Ok(Some(id))
     }
+}
+
+/// When what was observed was over.
+fn end_of(row: &ObservationRow) -> i64 {
+    row.phenomenon_end.unwrap_or(row.phenomenon_time)
+}
+
+/// The number that a sender has given an observation, and the count that it is of: the sender's,
+/// or that of the device that `parameters` name as `producer`.
+fn number_given(row: &ObservationRow) -> Option<(String, u64)> {
+    let parameters = row.parameters.as_deref().filter(|text| text.contains("\"sequence\""))?;
+    let parameters: serde_json::Value = serde_json::from_str(parameters).ok()?;
+    let number = parameters.get("sequence")?.as_u64()?;
+    let producer = parameters.get("producer").and_then(serde_json::Value::as_str);
+    let producer: String = producer.unwrap_or_default().chars().take(PRODUCER_CHARS_MAX).collect();
+    Some((producer, number))
 }
 
 /// The number of a group's stream, where it names one.

@@ -14,6 +14,7 @@ use registry::registers::{Changes, Stamp, key_of};
 use serde_json::json;
 
 use super::deed::{StaDeed, Undo};
+use crate::observations::{CORRECTION, FEATURE};
 use crate::{City, CityError};
 
 /// Rows that one request may change or take away.
@@ -156,8 +157,31 @@ impl<'c> Sheet<'c> {
         Err(CityError::TooLarge(reason))
     }
 
+    /// The Datastreams of which observations are corrected.
+    fn streams_corrected(&self) -> BTreeSet<i64> {
+        let lines = self.lines.get(CORRECTION).into_iter().flat_map(BTreeMap::values);
+        let changed = lines.filter(|line| line.before != line.now);
+        let rows = changed.filter_map(|line| line.now.as_ref().or(line.before.as_ref()));
+        let stream = |row: &RecordBatch| {
+            let column = row.column_by_name("datastream")?.as_primitive_opt::<Int64Type>()?;
+            column.values().first().copied()
+        };
+        rows.filter_map(stream).collect()
+    }
+
+    /// Do features go or come back? Their observations do, too, and nobody knows them by feature.
+    /// Nor is it known of which Datastream a correction is that is taken back.
+    fn loses_track(&self) -> bool {
+        let lines = |dataset: &str| self.lines.get(dataset).into_iter().flat_map(BTreeMap::values);
+        lines(FEATURE).any(|line| line.before.is_some() != line.now.is_some())
+            || lines(CORRECTION)
+                .any(|line| line.seen.is_some() && line.before.is_none() && line.now.is_none())
+    }
+
     /// Writes all of it in one transaction.
     pub async fn write(self, deed: &StaDeed, verb: &str) -> Result<(), CityError> {
+        let streams = self.streams_corrected();
+        let loses_track = self.loses_track();
         let Self { city, mut lines, mut fresh } = self;
         let datasets: BTreeSet<&'static str> = lines.keys().chain(fresh.keys()).copied().collect();
         let (mut changes, mut undos) = (Vec::new(), Vec::new());
@@ -182,10 +206,20 @@ impl<'c> Sheet<'c> {
             now: deed.now,
             event: None,
         };
-        let written = city.registers().write_together(changes, stamp).await?;
+        city.live().doubt(streams.iter().copied());
+        let written = city.registers().write_together(changes, stamp).await;
+        if loses_track {
+            city.live().lose_track();
+        }
+        let streams: Vec<i64> = streams.into_iter().collect();
+        if let Err(error) = city.stores().recount(&streams).await {
+            // They stay in doubt, and are counted again by the clock.
+            tracing::warn!(%error, "observations of a datastream could not be counted");
+        }
+        let written = written?;
         let mut noted = Vec::new();
         for (dataset, undo) in undos {
-            city.tell_of_rows(dataset, undo.len() as u64);
+            city.tell_who_watches(dataset, undo.len() as u64);
             let versions: HashMap<&str, i64> = written
                 .get(dataset)
                 .into_iter()

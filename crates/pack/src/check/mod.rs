@@ -9,6 +9,7 @@ mod datasets;
 mod imports;
 mod map;
 mod policies;
+mod sensing;
 mod sources;
 mod trees;
 
@@ -93,6 +94,7 @@ pub(crate) fn check(draft: &Draft, faults: &Faults) {
     policies::check(draft, &names);
     imports::check(draft, &names);
     map::check(draft, &names);
+    sensing::check(draft, &names);
     boards::check(draft, &names);
     sources::check(draft, &names);
     access::check(draft, &names);

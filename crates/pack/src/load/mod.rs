@@ -10,6 +10,7 @@
 //!  policies/*.toml      who sees which rows and fields
 //!  imports/*.toml       how files become rows
 //!  map.toml             what the map shows, in packs that have one
+//!  sensing.toml         what sensors are held to and cover, in packs that have one
 //!  boards/*.toml        what people look at first
 //!  sources/*.toml       how messages of devices become observations
 //! ```
@@ -23,6 +24,7 @@ mod datasets;
 mod imports;
 mod map;
 mod rules;
+mod sensing;
 mod sources;
 
 use std::path::Path;
@@ -38,6 +40,7 @@ use crate::model::{
     Text,
 };
 use crate::reader::{Faults, Table, read_toml};
+use crate::sensing::SensingPlan;
 use crate::source::{Sites, SourceFile};
 
 /// Version of the pack format, written in `pack.toml`.
@@ -89,6 +92,7 @@ pub(crate) struct Draft {
     pub policies: Vec<Sited<Policy>>,
     pub imports: Vec<Sited<ImportMapping>>,
     pub map: Option<Sited<MapPlan>>,
+    pub sensing: Option<Sited<SensingPlan>>,
     pub boards: Vec<Sited<Board>>,
     pub sources: Vec<Sited<Source>>,
     pub access: Option<DraftRules>,
@@ -116,6 +120,7 @@ pub fn load(dir: &Path) -> Result<Pack, Diagnostics> {
             policies: values(draft.policies),
             imports: values(draft.imports),
             map: draft.map.map(|map| map.value),
+            sensing: draft.sensing.map(|sensing| sensing.value).unwrap_or_default(),
             boards: values(draft.boards).into_iter().map(|b| (b.id.clone(), b)).collect(),
             sources: values(draft.sources),
             access: draft.access.map(|access| access.rules).unwrap_or_default(),
@@ -144,6 +149,7 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
         policies,
         imports,
         map: drawn,
+        sensing: sensed,
         boards,
         sources,
         unread,
@@ -171,6 +177,14 @@ fn read(dir: &Path, faults: &Faults) -> Draft {
             let value = map::plan(table);
             let sound = faults.borrow().count() == before;
             *drawn = Some(Sited { value, sites: table.sites(), sound });
+        });
+    }
+    if dir.join("sensing.toml").exists() {
+        file(dir, "sensing.toml", faults, |table| {
+            let before = faults.borrow().count();
+            let value = sensing::plan(table);
+            let sound = faults.borrow().count() == before;
+            *sensed = Some(Sited { value, sites: table.sites(), sound });
         });
     }
     folder(dir, "boards", faults, |table| {

@@ -84,7 +84,7 @@ impl Registers {
     pub fn keeps(contract: &Contract) -> bool {
         contract.kind == DatasetKind::Register
             && !Registry::keeps(&contract.id)
-            && !contract.id.starts_with(&format!("{}.", pack::platform::SCHEMA))
+            && !pack::platform::is_made(&contract.id)
     }
 
     /// Changes whenever the register's rows have changed.
