@@ -227,7 +227,7 @@ impl City {
         }
         let taken = meant.len();
         if taken > 0 {
-            self.keep_mapped(streams, meant).await?;
+            self.keep_mapped(session, streams, meant).await?;
         }
         mapped.taken = taken;
         let mut seen = self.mapping.seen.lock().expect("no one panics while holding what was seen");

@@ -193,6 +193,7 @@ impl City {
     /// the disk and visible.
     pub(crate) async fn keep_mapped(
         &self,
+        session: &Session,
         streams: &BTreeMap<i64, Arc<OwnStream>>,
         meant: Vec<Meant>,
     ) -> Result<(), CityError> {
@@ -220,7 +221,7 @@ impl City {
             row.flags |= flags;
             observed.push(Observed { row, terms: &own.stream.terms });
         }
-        self.append_observed(&observed).await
+        self.append_observed(session, &observed).await
     }
 }
 

@@ -73,14 +73,18 @@ impl City {
             observed.push(Observed { row, terms });
         }
         for frame in observed.chunks(FRAME_ROWS_MAX) {
-            self.append_frame(frame).await?;
+            self.append_frame(&feed.session, frame).await?;
         }
         Ok(observed.len())
     }
 
-    async fn append_frame(&self, frame: &[Observed<'_>]) -> Result<(), CityError> {
+    async fn append_frame(
+        &self,
+        session: &Session,
+        frame: &[Observed<'_>],
+    ) -> Result<(), CityError> {
         for _ in 0..ROOM_TRIES_MAX {
-            match self.append_observed(frame).await {
+            match self.append_observed(session, frame).await {
                 Err(CityError::Lake(error)) if error.is_back_pressure() => {
                     tokio::time::sleep(ROOM_WAIT).await;
                 }
