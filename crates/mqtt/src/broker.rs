@@ -1,0 +1,149 @@
+//! The broker as the program around it sees it: streams in, what there is to tell, an end.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::hooks::{Hooks, Message};
+use crate::lanes::{self, Inbox, Lanes};
+use crate::limits::{SESSIONS_LOOK_SECONDS, seconds};
+use crate::packet::QoS;
+use crate::session::{Delivery, Session, Subscription};
+use crate::sessions::Sessions;
+
+/// A broker. Connections are served by [`Broker::serve`](crate::Broker::serve).
+pub struct Broker<H: Hooks> {
+    pub(crate) hooks: Arc<H>,
+    pub(crate) sessions: Sessions<H>,
+    pub(crate) inbox: Inbox<H::Client>,
+    pub(crate) stop: watch::Sender<bool>,
+    /// Where the next message to a group begins to look for who takes it.
+    round: AtomicUsize,
+}
+
+/// A subscription that meets what is told.
+pub struct Heard<'s, H: Hooks> {
+    subscription: &'s Subscription<H>,
+    session: &'s Session<H>,
+}
+
+impl<H: Hooks> Heard<'_, H> {
+    pub fn client(&self) -> Arc<H::Client> {
+        self.session.state.lock().client.clone()
+    }
+
+    pub fn tag(&self) -> &H::Tag {
+        &self.subscription.tag
+    }
+}
+
+impl<H: Hooks> Broker<H> {
+    /// A broker, and what carries its publishes to the hooks.
+    pub fn start(hooks: Arc<H>) -> (Arc<Self>, Lanes) {
+        let stop = watch::Sender::new(false);
+        let (inbox, lanes) = lanes::open(&hooks, &stop.subscribe());
+        let sessions = Sessions::default();
+        let round = AtomicUsize::new(0);
+        (Arc::new(Self { hooks, sessions, inbox, stop, round }), lanes)
+    }
+
+    pub fn hooks(&self) -> &Arc<H> {
+        &self.hooks
+    }
+
+    /// Whether anybody subscribes to anything.
+    pub fn is_heard(&self) -> bool {
+        self.sessions.tree.read().len() > 0
+    }
+
+    /// The subscriptions that meet one of the topics, each once: of one thing that is known by
+    /// several topics a subscription hears once.
+    pub fn tell(
+        &self,
+        topics: &[String],
+        origin: Option<u64>,
+        mut say: impl FnMut(&Heard<'_, H>) -> Option<Message>,
+    ) {
+        let mut met = Vec::new();
+        {
+            let tree = self.sessions.tree.read();
+            for topic in topics {
+                tree.meet(topic, &mut met);
+            }
+        }
+        let mut told = HashSet::new();
+        let mut groups: BTreeMap<(&str, &str), Vec<&Arc<Subscription<H>>>> = BTreeMap::new();
+        for subscription in &met {
+            if !told.insert(subscription.number) {
+                continue;
+            }
+            match &subscription.group {
+                Some(group) => {
+                    let members = groups.entry((group, &subscription.filter)).or_default();
+                    members.push(subscription);
+                }
+                None => {
+                    let Some(session) = subscription.session.upgrade() else { continue };
+                    if subscription.no_local && origin == Some(session.number) {
+                        continue;
+                    }
+                    if let Some(message) = say(&Heard { subscription, session: &session }) {
+                        session.offer(delivery(subscription, message));
+                    }
+                }
+            }
+        }
+        for members in groups.into_values() {
+            self.tell_one(&members, &mut say);
+        }
+    }
+
+    /// One member of a group, the next in turn of those that may hear it. Who is connected and has
+    /// room goes before who is not.
+    fn tell_one(
+        &self,
+        members: &[&Arc<Subscription<H>>],
+        say: &mut impl FnMut(&Heard<'_, H>) -> Option<Message>,
+    ) {
+        let first = self.round.fetch_add(1, Ordering::Relaxed);
+        for with_room in [true, false] {
+            for place in 0..members.len() {
+                let subscription = members[(first.wrapping_add(place)) % members.len()];
+                let Some(session) = subscription.session.upgrade() else { continue };
+                if session.has_room() != with_room {
+                    continue;
+                }
+                if let Some(message) = say(&Heard { subscription, session: &session }) {
+                    session.offer(delivery(subscription, message));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Looks after sessions until the broker is stopped.
+    pub async fn tend(&self) {
+        let mut stop = self.stop.subscribe();
+        let mut look = tokio::time::interval(seconds(SESSIONS_LOOK_SECONDS));
+        loop {
+            tokio::select! {
+                _ = look.tick() => self.sessions.expire(Instant::now()),
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Says goodbye to every client and takes nothing more.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+fn delivery<H: Hooks>(subscription: &Subscription<H>, message: Message) -> Delivery {
+    let qos = message.qos.min(subscription.qos).min(QoS::AtLeastOnce);
+    let subscription_id = subscription.id;
+    Delivery { message: Arc::new(message), qos, retain: false, subscription_id }
+}
