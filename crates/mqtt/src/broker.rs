@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::hooks::{Hooks, Message};
 use crate::lanes::{self, Inbox, Lanes};
-use crate::limits::{SESSIONS_LOOK_SECONDS, seconds};
+use crate::limits::{DELAYED_WILLS_MAX, SESSIONS_LOOK_SECONDS, seconds};
 use crate::packet::QoS;
 use crate::session::{Delivery, Session, Subscription};
 use crate::sessions::Sessions;
@@ -20,6 +20,8 @@ pub struct Broker<H: Hooks> {
     pub(crate) sessions: Sessions<H>,
     pub(crate) inbox: Inbox<H::Client>,
     pub(crate) stop: watch::Sender<bool>,
+    /// Wills that wait for their time.
+    pub(crate) wills: Arc<Semaphore>,
     /// Where the next message to a group begins to look for who takes it.
     round: AtomicUsize,
 }
@@ -46,8 +48,9 @@ impl<H: Hooks> Broker<H> {
         let stop = watch::Sender::new(false);
         let (inbox, lanes) = lanes::open(&hooks, &stop.subscribe());
         let sessions = Sessions::default();
+        let wills = Arc::new(Semaphore::new(permits(DELAYED_WILLS_MAX)));
         let round = AtomicUsize::new(0);
-        (Arc::new(Self { hooks, sessions, inbox, stop, round }), lanes)
+        (Arc::new(Self { hooks, sessions, inbox, stop, wills, round }), lanes)
     }
 
     pub fn hooks(&self) -> &Arc<H> {
@@ -82,7 +85,8 @@ impl<H: Hooks> Broker<H> {
             }
             match &subscription.group {
                 Some(group) => {
-                    let members = groups.entry((group, &subscription.filter)).or_default();
+                    let members =
+                        groups.entry((group.as_str(), subscription.filter.as_str())).or_default();
                     members.push(subscription);
                 }
                 None => {
@@ -131,7 +135,7 @@ impl<H: Hooks> Broker<H> {
         loop {
             tokio::select! {
                 _ = look.tick() => self.sessions.expire(Instant::now()),
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stopped(&mut stop) => return,
             }
         }
     }
@@ -140,6 +144,20 @@ impl<H: Hooks> Broker<H> {
     pub fn stop(&self) {
         self.stop.send_replace(true);
     }
+
+    /// Returns after [`Broker::stop`] when no will waits any more.
+    pub async fn ended(&self) {
+        let _ = self.wills.acquire_many(DELAYED_WILLS_MAX).await;
+    }
+}
+
+fn permits(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// Resolves when the broker is to stop.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn delivery<H: Hooks>(subscription: &Subscription<H>, message: Message) -> Delivery {

@@ -14,6 +14,9 @@ use crate::reason::Reason;
 /// Bytes of a length at most (2.1.4 of OASIS MQTT 5.0).
 const LENGTH_BYTES_MAX: usize = 4;
 
+/// The first byte of a CONNECT.
+const CONNECT: u8 = 0x10;
+
 /// Bytes that are no packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
@@ -40,6 +43,10 @@ pub(crate) fn next(
     bytes_max: usize,
 ) -> Result<Option<Packet>, Malformed> {
     let Some((&first, rest)) = buffer.split_first() else { return Ok(None) };
+    if version.is_none() && first != CONNECT {
+        // Whatever speaks another protocol is not waited for.
+        return Err(malformed("the first packet is no CONNECT"));
+    }
     let Some((length, length_bytes)) = length_of(rest)? else { return Ok(None) };
     let head = 1 + length_bytes;
     if head + length > bytes_max {
@@ -192,8 +199,8 @@ fn will(flags: u8, cursor: &mut Cursor, five: bool) -> Result<Option<Will>, Malf
 
 fn publish(flags: u8, cursor: &mut Cursor, five: bool) -> Result<Publish, Malformed> {
     let qos = QoS::of((flags >> 1) & 0x03).ok_or_else(|| malformed("a QoS that there is not"))?;
-    let dup = flags & 0x08 != 0;
-    if dup && qos == QoS::AtMostOnce {
+    // A client that sends one again has had no answer: it is taken like any other.
+    if flags & 0x08 != 0 && qos == QoS::AtMostOnce {
         return Err(malformed("a duplicate at QoS 0"));
     }
     let topic = cursor.text()?;
@@ -215,7 +222,7 @@ fn publish(flags: u8, cursor: &mut Cursor, five: bool) -> Result<Publish, Malfor
     };
     let payload = cursor.rest();
     let Properties { alias, user, .. } = properties;
-    Ok(Publish { topic, packet_id, qos, dup, payload, alias, user })
+    Ok(Publish { topic, packet_id, qos, payload, alias, user })
 }
 
 /// The packet that is acknowledged. Reasons and words of a client change nothing here.

@@ -114,7 +114,7 @@ pub(crate) fn suback(
     };
     let first = codes.iter().find_map(|code| code.as_ref().err());
     let codes: Vec<u8> = codes.iter().map(code).collect();
-    listed(out, 0x90, version, id, first.map_or("", |refusal| &refusal.text), &codes);
+    listed(out, 0x90, version, id, first.map_or("", |refusal| refusal.text.as_str()), &codes);
 }
 
 pub(crate) fn unsuback(out: &mut BytesMut, version: Version, id: u16, codes: &[Reason]) {
@@ -179,8 +179,7 @@ pub(crate) fn publish(
         Version::V5 => properties_of(message),
     };
     let id_bytes = if message.qos == QoS::AtMostOnce { 0 } else { 2 };
-    let length =
-        2 + message.topic.len() + id_bytes + properties.len() + message.payload.len();
+    let length = 2 + message.topic.len() + id_bytes + properties.len() + message.payload.len();
     // Five bytes stand before it at most.
     if length + 5 > bytes_max || length > PACKET_BYTES_MAX {
         return false;

@@ -9,6 +9,8 @@ use futures::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::broker::stopped;
+use crate::figures::{FIGURES, count};
 use crate::hooks::{Hooks, Publication};
 use crate::limits::{BATCH_PUBLISHES_MAX, INBOX_BYTES_MAX, LANE_PUBLISHES_MAX, LANES};
 use crate::reason::{Reason, Refusal};
@@ -89,7 +91,7 @@ async fn lane<H: Hooks>(
                     return;
                 }
             }
-            _ = stop.wait_for(|stop| *stop), if !stopping => {
+            () = stopped(&mut stop), if !stopping => {
                 // What is in is still answered; nothing more comes in.
                 stopping = true;
                 receiver.close();
@@ -106,16 +108,17 @@ async fn answer<H: Hooks>(hooks: &H, batch: Vec<Waiting<H::Client>>) {
         publications.push(publication);
         answers.push((answer, room));
     }
-    let count = publications.len();
+    let sent = publications.len();
     let published = AssertUnwindSafe(hooks.publish(publications)).catch_unwind().await;
     let mut results = published.unwrap_or_else(|_| {
-        tracing::error!(publishes = count, "a batch of publishes was lost to a panic");
+        tracing::error!(publishes = sent, "a batch of publishes was lost to a panic");
         Vec::new()
     });
     // An answer that is missing is none that anything was kept by.
-    results.resize_with(count, || {
+    results.resize_with(sent, || {
         Err(Refusal::for_now(Reason::IMPLEMENTATION, "the server could not take it: send it again"))
     });
+    count(&FIGURES.refused, results.iter().filter(|result| result.is_err()).count());
     for ((answer, _room), result) in answers.into_iter().zip(results) {
         if let Some(answer) = answer {
             // Who is gone will send it again.

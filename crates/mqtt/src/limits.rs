@@ -61,11 +61,15 @@ pub const SESSIONS_LOOK_SECONDS: u64 = 5;
 pub const SUBSCRIPTIONS_OF_CLIENT_MAX: usize = 200;
 pub const SUBSCRIPTIONS_OF_USER_MAX: usize = 20_000;
 pub const SUBSCRIPTIONS_MAX: usize = 200_000;
+/// Wills of clients that are gone, which wait for their time.
+pub const DELAYED_WILLS_MAX: u32 = 50_000;
 /// Waits of a publish for its principal's rate, after which it is let through.
 pub const PACES_MAX: usize = 30;
 /// One of those.
 pub const PACE_SECONDS_MAX: u64 = 1;
 
+/// Bytes that gather before they are written.
+pub const WRITE_BYTES: usize = 64 << 10;
 /// Bytes that are read at once from a connection that sends little, and from one that sends much.
 pub const READ_BYTES: usize = 2 << 10;
 pub const READ_MUCH_BYTES: usize = 32 << 10;

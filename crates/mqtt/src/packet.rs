@@ -87,7 +87,6 @@ pub(crate) struct Publish {
     /// 0 at QoS 0.
     pub packet_id: u16,
     pub qos: QoS,
-    pub dup: bool,
     pub payload: Bytes,
     pub alias: Option<u16>,
     pub user: Vec<(String, String)>,

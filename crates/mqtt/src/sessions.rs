@@ -113,9 +113,8 @@ impl<H: Hooks> Sessions<H> {
     /// Forgets sessions whose client has stayed away too long.
     pub fn expire(&self, now: Instant) {
         let mut book = self.book.lock();
-        let over = |session: &&Arc<Session<H>>| {
-            session.state.lock().ends.is_some_and(|ends| ends <= now)
-        };
+        let over =
+            |session: &&Arc<Session<H>>| session.state.lock().ends.is_some_and(|ends| ends <= now);
         let over: Vec<Arc<Session<H>>> = book.sessions.values().filter(over).cloned().collect();
         for session in over {
             self.drop_session(&mut book, &session);
@@ -154,8 +153,12 @@ impl<H: Hooks> Sessions<H> {
         session: &Arc<Session<H>>,
         asked: &str,
         subscription: Subscription<H>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<(bool, Arc<Subscription<H>>), Refusal> {
         let mut book = self.book.lock();
+        let key = (session.user.clone(), session.client_id.clone());
+        if !book.sessions.get(&key).is_some_and(|known| Arc::ptr_eq(known, session)) {
+            return Err(Refusal::for_now(Reason::TAKEN_OVER, "another connection has the session"));
+        }
         let mut state = session.state.lock();
         let is_new = !state.subscriptions.contains_key(asked);
         let held = book.users.entry(session.user.clone()).or_default();
@@ -173,11 +176,11 @@ impl<H: Hooks> Sessions<H> {
         }
         let subscription = Arc::new(subscription);
         tree.insert(&subscription.filter, subscription.clone());
-        match state.subscriptions.insert(asked.to_owned(), subscription) {
+        match state.subscriptions.insert(asked.to_owned(), subscription.clone()) {
             Some(old) => tree.remove(&old.filter, |held| held.number == old.number),
             None => held.subscriptions += 1,
         }
-        Ok(is_new)
+        Ok((is_new, subscription))
     }
 
     /// True: there was such a subscription.

@@ -199,9 +199,18 @@ mod tests {
             assert_eq!(filter_fault(good), None, "{good}");
         }
         let (deep, long) = ("a/".repeat(TOPIC_LEVELS_MAX), "a".repeat(TOPIC_BYTES_MAX + 1));
-        for bad in
-            ["", "a#", "#/a", "a/b+", "$share/g", "$share//a", "$share/+/a", "$share/g/", &deep, &long]
-        {
+        for bad in [
+            "",
+            "a#",
+            "#/a",
+            "a/b+",
+            "$share/g",
+            "$share//a",
+            "$share/+/a",
+            "$share/g/",
+            &deep,
+            &long,
+        ] {
             assert!(filter_fault(bad).is_some(), "{bad}");
         }
         assert!(name_fault("a/+").is_some() && name_fault("a/b").is_none());
