@@ -53,4 +53,7 @@ pub use open::{City, OPERATOR, OpenOptions};
 pub use quarantine::{QUARANTINE, Rejected};
 pub use repair::{Cell, LISTED_ROWS_MAX};
 pub use scratch::Scratch;
-pub use sta::{StaAnswer, StaCreated, StaDeed, StaUpdate};
+pub use sta::{
+    StaAnswer, StaCreated, StaDeed, StaListener, StaPublish, StaShown, StaSight, StaTold,
+    StaUpdate, StaWritten,
+};

@@ -13,6 +13,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use catalog::Session;
+use sensing::schema::EntityKind;
 
 use super::known::{Stream, stream_of_row};
 use super::sights::StaSight;
@@ -63,6 +64,11 @@ impl City {
             }
         }
         Ok(found)
+    }
+
+    /// Whether a stream is a Datastream or a MultiDatastream; none where there is none.
+    pub(super) async fn kind_of_stream(&self, id: i64) -> Result<Option<EntityKind>, CityError> {
+        Ok(self.kept_stream(id).await?.map(|(kept, _)| kept.stream.kind()))
     }
 
     /// A stream as it stands, with its row where that had to be read.

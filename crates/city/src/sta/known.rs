@@ -181,8 +181,8 @@ pub(super) fn stream_of_row(
     let results = match table.flag("multi", row) {
         Some(true) => {
             let types = table.text("data_types", row).unwrap_or_default();
-            let types: Vec<String> = serde_json::from_str(&types)
-                .map_err(|error| CityError::Kept(error.to_string()))?;
+            let types: Vec<String> =
+                serde_json::from_str(&types).map_err(|error| CityError::Kept(error.to_string()))?;
             let kinds = types.iter().map(|uri| ObservationType::parse(uri));
             Results::Elements(
                 kinds.collect::<Result<_, Box<Fault>>>().map_err(|error| unread(&error))?,

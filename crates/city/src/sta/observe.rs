@@ -1,7 +1,7 @@
 //! Observations into the lake, one by one and in bulk, and the Feature of Interest of one that
 //! names none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use catalog::Session;
 use datafusion::common::ScalarValue;
@@ -18,13 +18,22 @@ use super::deed::StaDeed;
 use super::known::{Numbers, Stream};
 use super::rows::{batch, feature_columns};
 use super::sheet::Sheet;
-use super::{FEATURE, FEATURES_MAX, LOCATION, OBSERVATION, THING_LOCATION, number, unread};
+use super::table::Table;
+use super::{FEATURE, FEATURES_MAX, LOCATION, OBSERVATION, number, unread};
 use crate::observations::Over;
 use crate::{City, CityError};
 
 /// Observations of one frame of the log: well below what a frame may have in bytes, unless each
 /// of them carries JSON.
 const FRAME_ROWS_MAX: usize = 50_000;
+
+/// The Features of Interest that were made from Locations, by Location and owner.
+#[derive(Debug, Default)]
+pub(super) struct Features {
+    of: HashMap<(i64, String), i64>,
+    /// Those of before the start are here.
+    loaded: bool,
+}
 
 /// An observation to be kept.
 pub(super) struct Observed<'t> {
@@ -125,6 +134,15 @@ impl City {
 
     /// Returns once all are on the disk and visible.
     pub(super) async fn append_observed(&self, observed: &[Observed<'_>]) -> Result<(), CityError> {
+        self.append_observed_of(observed, &[]).await
+    }
+
+    /// The same, with where each came from, for who listens; nothing where from nowhere special.
+    pub(super) async fn append_observed_of(
+        &self,
+        observed: &[Observed<'_>],
+        mut origins: &[u64],
+    ) -> Result<(), CityError> {
         let contract = self.contract(OBSERVATION)?;
         for rows in observed.chunks(FRAME_ROWS_MAX) {
             let batch = Columns::of(rows)
@@ -144,8 +162,11 @@ impl City {
                 .terms(|observed| observed.terms)
                 .batch(contract)?;
             // Each frame is durable before the next: an error leaves the ones before it in.
-            self.lake().append(OBSERVATION, batch, None).await?;
+            self.lake().append(OBSERVATION, batch.clone(), None).await?;
             self.tell_of_rows(OBSERVATION, rows.len() as u64);
+            let (of_these, rest) = origins.split_at(rows.len().min(origins.len()));
+            self.sta.feed.tell(OBSERVATION, &batch, of_these);
+            origins = rest;
         }
         Ok(())
     }
@@ -158,16 +179,13 @@ impl City {
         thing: i64,
         terms: &Terms,
     ) -> Result<Option<i64>, CityError> {
-        let sql = format!(
-            "SELECT location FROM {THING_LOCATION} WHERE thing = {thing} \
-             ORDER BY location DESC LIMIT 1"
-        );
-        let Some(location) = self.sta_rows(session, &sql, &[]).await?.integer("location", 0) else {
-            return Ok(None);
-        };
+        let Some(location) = self.place_of_thing(thing).await? else { return Ok(None) };
         let mut features = self.sta.features.lock().await;
+        if !features.loaded {
+            self.load_features(&mut features).await?;
+        }
         let place = (location, terms.owner.clone());
-        if let Some(feature) = features.get(&place) {
+        if let Some(feature) = features.of.get(&place) {
             let key = feature.to_string();
             let contract = self.contract(FEATURE)?;
             if !self.registers().versions(contract, &[key]).await?.is_empty() {
@@ -185,11 +203,33 @@ impl City {
             Some(feature) => Some(feature),
             None => self.make_feature(session, location, terms).await?,
         };
-        if features.len() == FEATURES_MAX {
-            features.clear();
+        if features.of.len() >= FEATURES_MAX {
+            features.of.clear();
         }
-        features.extend(feature.map(|feature| (place, feature)));
+        features.of.extend(feature.map(|feature| (place, feature)));
         Ok(feature)
+    }
+
+    /// Finds all that were made before at once: after a start every device says something soon.
+    async fn load_features(&self, features: &mut Features) -> Result<(), CityError> {
+        for rows in self.registers().rows(self.contract(FEATURE)?, None).await? {
+            let table = Table::of(&rows.schema(), std::slice::from_ref(&rows))?;
+            for row in 0..table.len() {
+                let (Some(id), Some(location), Some(owner)) = (
+                    table.integer("id", row),
+                    table.integer("location", row),
+                    table.text("owner", row),
+                ) else {
+                    continue;
+                };
+                if features.of.len() < FEATURES_MAX {
+                    let first = features.of.entry((location, owner)).or_insert(id);
+                    *first = id.min(*first);
+                }
+            }
+        }
+        features.loaded = true;
+        Ok(())
     }
 
     /// Makes a Feature of Interest of a Location. None where there is none to be seen.

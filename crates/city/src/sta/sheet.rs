@@ -160,7 +160,7 @@ impl<'c> Sheet<'c> {
     pub async fn write(self, deed: &StaDeed, verb: &str) -> Result<(), CityError> {
         let Self { city, mut lines, mut fresh } = self;
         let datasets: BTreeSet<&'static str> = lines.keys().chain(fresh.keys()).copied().collect();
-        let (mut changes, mut undos) = (Vec::new(), Vec::new());
+        let (mut changes, mut undos, mut told) = (Vec::new(), Vec::new(), Vec::new());
         for dataset in datasets {
             let contract = city.contract(dataset)?;
             let mut page = Page::default();
@@ -174,7 +174,9 @@ impl<'c> Sheet<'c> {
                 continue;
             }
             undos.push((dataset, std::mem::take(&mut page.undo)));
-            changes.push(page.changes(contract, deed, verb)?);
+            let change = page.changes(contract, deed, verb)?;
+            told.push((dataset, change.rows.clone()));
+            changes.push(change);
         }
         let stamp = Stamp {
             by: deed.session.principal.user.clone(),
@@ -183,6 +185,9 @@ impl<'c> Sheet<'c> {
             event: None,
         };
         let written = city.registers().write_together(changes, stamp).await?;
+        for (dataset, rows) in told {
+            city.sta.feed.tell(dataset, &rows, &[]);
+        }
         let mut noted = Vec::new();
         for (dataset, undo) in undos {
             city.tell_of_rows(dataset, undo.len() as u64);

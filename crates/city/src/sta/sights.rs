@@ -97,9 +97,7 @@ impl City {
         let principal = &session.principal;
         match self.catalog().asker(principal).may(Action::Query, Thing::Platform) {
             true => Ok(()),
-            false => {
-                Err(CityError::Refused(pack::access::denial(&principal.user, Action::Query)))
-            }
+            false => Err(CityError::Refused(pack::access::denial(&principal.user, Action::Query))),
         }
     }
 
