@@ -30,11 +30,23 @@ pub struct Broker<H: Hooks> {
 pub struct Heard<'s, H: Hooks> {
     subscription: &'s Subscription<H>,
     session: &'s Session<H>,
+    topic: &'s str,
+}
+
+/// A subscription with the topic that it meets.
+struct Met<'t, H: Hooks> {
+    subscription: Arc<Subscription<H>>,
+    topic: &'t str,
 }
 
 impl<H: Hooks> Heard<'_, H> {
     pub fn client(&self) -> Arc<H::Client> {
         self.session.state.lock().client.clone()
+    }
+
+    /// The first of the topics that it meets.
+    pub fn topic(&self) -> &str {
+        self.topic
     }
 
     pub fn tag(&self) -> &H::Tag {
@@ -70,31 +82,34 @@ impl<H: Hooks> Broker<H> {
         origin: Option<u64>,
         mut say: impl FnMut(&Heard<'_, H>) -> Option<Message>,
     ) {
-        let mut met = Vec::new();
+        let mut met: Vec<Met<'_, H>> = Vec::new();
         {
             let tree = self.sessions.tree.read();
+            let mut found = Vec::new();
             for topic in topics {
-                tree.meet(topic, &mut met);
+                tree.meet(topic, &mut found);
+                met.extend(found.drain(..).map(|subscription| Met { subscription, topic }));
             }
         }
         let mut told = HashSet::new();
-        let mut groups: BTreeMap<(&str, &str), Vec<&Arc<Subscription<H>>>> = BTreeMap::new();
-        for subscription in &met {
+        let mut groups: BTreeMap<(&str, &str), Vec<&Met<'_, H>>> = BTreeMap::new();
+        for met in &met {
+            let subscription = &met.subscription;
             if !told.insert(subscription.number) {
                 continue;
             }
             match &subscription.group {
                 Some(group) => {
-                    let members =
-                        groups.entry((group.as_str(), subscription.filter.as_str())).or_default();
-                    members.push(subscription);
+                    let key = (group.as_str(), subscription.filter.as_str());
+                    groups.entry(key).or_default().push(met);
                 }
                 None => {
                     let Some(session) = subscription.session.upgrade() else { continue };
                     if subscription.no_local && origin == Some(session.number) {
                         continue;
                     }
-                    if let Some(message) = say(&Heard { subscription, session: &session }) {
+                    let heard = Heard { subscription, session: &session, topic: met.topic };
+                    if let Some(message) = say(&heard) {
                         session.offer(delivery(subscription, message));
                     }
                 }
@@ -109,18 +124,20 @@ impl<H: Hooks> Broker<H> {
     /// room goes before who is not.
     fn tell_one(
         &self,
-        members: &[&Arc<Subscription<H>>],
+        members: &[&Met<'_, H>],
         say: &mut impl FnMut(&Heard<'_, H>) -> Option<Message>,
     ) {
         let first = self.round.fetch_add(1, Ordering::Relaxed);
         for with_room in [true, false] {
             for place in 0..members.len() {
-                let subscription = members[(first.wrapping_add(place)) % members.len()];
+                let met = members[first.wrapping_add(place) % members.len()];
+                let subscription = &met.subscription;
                 let Some(session) = subscription.session.upgrade() else { continue };
                 if session.has_room() != with_room {
                     continue;
                 }
-                if let Some(message) = say(&Heard { subscription, session: &session }) {
+                let heard = Heard { subscription, session: &session, topic: met.topic };
+                if let Some(message) = say(&heard) {
                     session.offer(delivery(subscription, message));
                     return;
                 }
