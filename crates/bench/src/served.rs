@@ -72,6 +72,7 @@ impl Served {
         let process = Command::new(program()?)
             .args(["serve", "--data", folder])
             .args(["--http", &format!("127.0.0.1:{http}"), "--pg", &format!("127.0.0.1:{pg}")])
+            .args(["--mqtt", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()?;
@@ -109,6 +110,7 @@ impl Demo {
         let mut process = Command::new(program()?)
             .args(["demo", "--data", text(data)?, "--people", &people.to_string()])
             .args(["--http", &format!("127.0.0.1:{http}"), "--pg", &format!("127.0.0.1:{pg}")])
+            .args(["--mqtt", "127.0.0.1:0"])
             .current_dir(pack_dir().join("../.."))
             .env_remove("CITY_DATA")
             .stdin(Stdio::null())

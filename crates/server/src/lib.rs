@@ -27,7 +27,7 @@ pub use backend::Backend;
 pub use faces::{Faces, FacesError, FacesOptions};
 pub use fault::{Code, Fault};
 pub use http::RateOptions;
-pub use mqtt::MqttOptions;
+pub use self::mqtt::MqttOptions;
 pub use tls::PgTls;
 
 /// What a panic said, for the log.

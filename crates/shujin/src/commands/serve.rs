@@ -1,7 +1,6 @@
 //! Serving a city, and the demo: a city of its own with logins to try it.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
