@@ -23,11 +23,11 @@ pub mod tls;
 mod translate;
 mod values;
 
+pub use self::mqtt::MqttOptions;
 pub use backend::Backend;
 pub use faces::{Faces, FacesError, FacesOptions};
 pub use fault::{Code, Fault};
 pub use http::RateOptions;
-pub use self::mqtt::MqttOptions;
 pub use tls::PgTls;
 
 /// What a panic said, for the log.
