@@ -85,6 +85,7 @@ class Server:
     http: str
     pg_port: int
     tokens: dict = field(default_factory=dict)
+    mqtt_port: int | None = None
 
     def dsn(self, user):
         return (
@@ -156,17 +157,20 @@ def lower(headers):
     return {name.lower(): value for name, value in headers.items()}
 
 
-def serve(data, log, *options, http=None):
-    """Serves a folder."""
+def serve(data, log, *options, http=None, mqtt_port=0):
+    """Serves a folder; MQTT on a port that nobody asks for, unless one is named."""
     http, pg_port = http or f"127.0.0.1:{free_port()}", free_port()
+    faces = ["--http", http, "--pg", f"127.0.0.1:{pg_port}", "--mqtt", f"127.0.0.1:{mqtt_port}"]
     process = subprocess.Popen(
-        [SHUJIN, "serve", "--data", data, "--http", http, "--pg", f"127.0.0.1:{pg_port}", *options],
+        [SHUJIN, "serve", "--data", data, *faces, *options],
         stdin=subprocess.DEVNULL,
         stdout=log.open("w"),
         stderr=subprocess.STDOUT,
         cwd=ROOT,
     )
-    return started(data, process, http, pg_port, log)
+    server = started(data, process, http, pg_port, log)
+    server.mqtt_port = mqtt_port
+    return server
 
 
 def started(data, process, http, pg_port, log):
@@ -378,7 +382,7 @@ def peopled(tmp_path_factory):
     environment = {name: value for name, value in os.environ.items() if name != "CITY_DATA"}
     process = subprocess.Popen(
         [SHUJIN, "demo", "--data", data, "--people", str(PEOPLE)]
-        + ["--http", http, "--pg", f"127.0.0.1:{pg}"],
+        + ["--http", http, "--pg", f"127.0.0.1:{pg}", "--mqtt", "127.0.0.1:0"],
         stdin=subprocess.DEVNULL,
         stdout=log.open("w"),
         stderr=subprocess.STDOUT,

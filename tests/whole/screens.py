@@ -37,7 +37,7 @@ def demo_city(folder, people=20_000, real_files=None):
         environment["CITY_DATA"] = str(real_files)
     process = subprocess.Popen(
         [SHUJIN, "demo", "--data", folder / "city", "--people", str(people)]
-        + ["--http", http, "--pg", f"127.0.0.1:{pg}"],
+        + ["--http", http, "--pg", f"127.0.0.1:{pg}", "--mqtt", "127.0.0.1:0"],
         stdin=subprocess.DEVNULL,
         stdout=log.open("w"),
         stderr=subprocess.STDOUT,

@@ -21,7 +21,7 @@ def demo(tmp_path_factory):
     environment = {name: value for name, value in os.environ.items() if name != "CITY_DATA"}
     command = [SHUJIN, "demo", "--data", folder / "city", "--people", "10000"]
     process = subprocess.Popen(
-        [*command, "--http", http, "--pg", f"127.0.0.1:{pg}"],
+        [*command, "--http", http, "--pg", f"127.0.0.1:{pg}", "--mqtt", "127.0.0.1:0"],
         stdin=subprocess.DEVNULL,
         stdout=log.open("w"),
         stderr=subprocess.STDOUT,
@@ -41,6 +41,7 @@ def test_it_says_where_it_is_and_who_may_come_in(demo):
     server, log = demo
     said = log.read_text()
     assert server.http in said and str(server.pg_port) in said
+    assert re.search(r"\bmqtt://127\.0\.0\.1:\d+", said), said
     for user in ("steward", "market", "tax", "health"):
         assert re.search(rf"\b{user}-of-shujin\b", said), said
 

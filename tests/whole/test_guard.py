@@ -139,6 +139,7 @@ class Served:
         self.scheme = "https" if tls else "http"
         arguments = ["--log-format", "json", "serve", "--data", city.data]
         arguments += ["--http", f"127.0.0.1:{self.port}", "--pg", f"127.0.0.1:{self.pg_port}"]
+        arguments += ["--mqtt", "127.0.0.1:0"]
         if tls:
             arguments += ["--http-tls-cert", city.certificate, "--http-tls-key", city.key]
         self.process = subprocess.Popen(
@@ -230,6 +231,7 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(guarded, tmp_path):
     data = guarded.copy(tmp_path).data
     said = shujin(
         *("serve", "--data", data, "--http", "127.0.0.1:0", "--pg", "127.0.0.1:0"),
+        *("--mqtt", "127.0.0.1:0"),
         *("--http-tls-cert", guarded.certificate, "--http-tls-key", wrong),
         code=1,
     )
@@ -238,6 +240,12 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(guarded, tmp_path):
         *("serve", "--data", data, "--http", "0.0.0.0:0", "--pg", "127.0.0.1:0"), code=1
     )
     assert "--http-tls-cert" in said
+    said = shujin(
+        *("serve", "--data", data, "--http", "127.0.0.1:0", "--pg", "127.0.0.1:0"),
+        *("--mqtt", "0.0.0.0:0"),
+        code=1,
+    )
+    assert "--mqtt-tls-cert" in said
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_the_root_lists_the_sets_and_what_is_held_of_the_standard(sensing):
     claimed = document["serverSettings"]["conformance"]
     assert all(uri.startswith(REQUIREMENT) for uri in claimed)
     assert f"{REQUIREMENT}create-update-delete/delete-entity" in claimed
-    assert f"{REQUIREMENT}receive-updates-via-mqtt/receive-updates" not in claimed
+    assert f"{REQUIREMENT}receive-updates-via-mqtt/receive-updates" in claimed
     assert sensing.get(STA)[0] == 401
     assert sensing.get(f"{STA}/nothing")[0] == 401, "a stranger does not learn what is not there"
 

@@ -91,9 +91,11 @@ impl Served {
             .args(["serve", "--data", folder])
             .args(["--http", &format!("127.0.0.1:{http}"), "--pg", &format!("127.0.0.1:{pg}")])
             .args(options);
-        if options.last() == Some(&"--mqtt") {
-            command.arg(format!("127.0.0.1:{mqtt}"));
-        }
+        // Without an option the broker is somewhere free.
+        match options.last() {
+            Some(&"--mqtt") => command.arg(format!("127.0.0.1:{mqtt}")),
+            _ => command.args(["--mqtt", "127.0.0.1:0"]),
+        };
         let process = Process(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?);
         let talk = Mutex::new(ready(http)?);
         Ok(Self { process, token, http, mqtt, talk })
@@ -139,6 +141,7 @@ impl Demo {
         let mut process = Command::new(program()?)
             .args(["demo", "--data", text(data)?, "--people", &people.to_string()])
             .args(["--http", &format!("127.0.0.1:{http}"), "--pg", &format!("127.0.0.1:{pg}")])
+            .args(["--mqtt", "127.0.0.1:0"])
             .current_dir(pack_dir().join("../.."))
             .env_remove("CITY_DATA")
             .stdin(Stdio::null())

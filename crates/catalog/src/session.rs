@@ -49,6 +49,7 @@ pub enum Surface {
     Cli,
     Http,
     PgWire,
+    Mqtt,
     Engine,
 }
 
@@ -58,6 +59,7 @@ impl Surface {
             Self::Cli => "cli",
             Self::Http => "http",
             Self::PgWire => "pgwire",
+            Self::Mqtt => "mqtt",
             Self::Engine => "engine",
         }
     }

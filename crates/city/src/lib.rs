@@ -65,4 +65,7 @@ pub use sensing_view::{
     MAP_ZOOM_MAX, MapAsked, NEXT_MAX, NextPlace, NextPlaces, Point, ProducerRow, SERIES_MAX,
     SERIES_POINTS_MAX, SensorMap, Series, SeriesAsked, SeriesOf, StreamOf, Tally, Whereabouts,
 };
-pub use sta::{StaAnswer, StaCreated, StaDeed, StaFeed, StaGroups, StaReading, StaUpdate};
+pub use sta::{
+    StaAnswer, StaCreated, StaDeed, StaFeed, StaGroups, StaListener, StaPublish, StaReading,
+    StaShown, StaSight, StaTold, StaUpdate, StaWritten,
+};

@@ -1,6 +1,7 @@
 //! Starts all faces of a city together, and stops them together.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,14 +9,16 @@ use city::City;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::backend::Backend;
 use crate::fault::Fault;
 use crate::http::doors::Doors;
 use crate::http::{self, Http, HttpOptions, Imports, RateOptions, Ui};
+use crate::mqtt::{self, MqttOptions};
 use crate::pg;
 use crate::stopped;
-use crate::tls::{PgTls, TlsError, load};
+use crate::tls::{PgTls, TlsError, load, load_with_clients};
 
 /// Why the faces could not start. None of them is left running then.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +33,11 @@ pub enum FacesError {
          --http-behind-proxy where a proxy in front ends TLS"
     )]
     ClearHttp { address: SocketAddr },
+    #[error(
+        "{address} is reachable from other machines and MQTT would be served in clear, tokens and \
+         all: give --mqtt-tls-cert and --mqtt-tls-key, or listen on 127.0.0.1"
+    )]
+    ClearMqtt { address: SocketAddr },
     #[error("{0}")]
     Http(Fault),
 }
@@ -47,6 +55,8 @@ pub struct FacesOptions {
     pub metrics_on_loopback: bool,
     pub pg: SocketAddr,
     pub pg_tls: PgTls,
+    /// None where MQTT is not served.
+    pub mqtt: Option<MqttOptions>,
 }
 
 impl FacesOptions {
@@ -60,6 +70,7 @@ impl FacesOptions {
             metrics_on_loopback: false,
             pg,
             pg_tls: PgTls::Off,
+            mqtt: None,
         }
     }
 }
@@ -70,13 +81,14 @@ pub struct Faces {
     http: SocketAddr,
     secure: bool,
     pg: SocketAddr,
+    mqtt: Option<String>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     imports: Imports,
 }
 
 impl Faces {
-    /// Listens on both addresses and serves; port 0 takes a free one. TLS that is asked for and
+    /// Listens on all addresses and serves; port 0 takes a free one. TLS that is asked for and
     /// cannot be had is an error, never clear text; clear HTTP beyond loopback is served where
     /// somebody else sees to TLS.
     pub async fn start(
@@ -95,6 +107,11 @@ impl Faces {
             None => None,
         };
         let pg_tls = load(&options.pg_tls, pg, &[pg::ALPN])?;
+        let by_mqtt = match options.mqtt {
+            Some(options) => Some(ByMqtt::listen(options).await?),
+            None => None,
+        };
+        let mqtt_url = by_mqtt.as_ref().map(ByMqtt::url);
         let pg_listener = listen(pg).await?;
         let http_listener = listen(http).await?;
         let (http, pg) = (address(&http_listener, http), address(&pg_listener, pg));
@@ -104,23 +121,29 @@ impl Faces {
             behind_proxy: options.http_behind_proxy,
             metrics_on_loopback: options.metrics_on_loopback,
             rates: options.rates,
+            mqtt: mqtt_url.clone(),
         };
         // Where a proxy in front ends TLS, what browsers see is https.
         doors.secure |= doors.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
         let pg_doors =
             pg::Doors { throttle: doors.throttle.clone(), demonstration: doors.demo.is_some() };
         let base_url = doors.public_url.clone().unwrap_or_else(|| format!("{scheme}://{http}"));
+        let (throttle, root) = (doors.throttle.clone(), format!("{base_url}/sta/v1.1"));
         let state = Http::with_doors(city.clone(), base_url, state, doors, ui);
         let state = state.map_err(FacesError::Http)?;
         let imports = state.imports();
         let (stop, stopping) = watch::channel(false);
         let backend: Arc<dyn Backend> = city.clone();
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(pg::serve(pg_listener, backend, pg_tls, pg_doors, stopping.clone())),
             tokio::spawn(http::serve(http_listener, state, http_tls, stopping.clone())),
-            tokio::spawn(tended(city, stopping)),
+            tokio::spawn(tended(city.clone(), stopping.clone())),
         ];
-        Ok(Self { http, secure, pg, stop, tasks, imports })
+        if let Some(ByMqtt { listener, tls, principal_per_second, .. }) = by_mqtt {
+            let face = mqtt::Mqtt { city, tls, throttle, principal_per_second, root };
+            tasks.push(tokio::spawn(mqtt::serve(listener, face, stopping)));
+        }
+        Ok(Self { http, secure, pg, mqtt: mqtt_url, stop, tasks, imports })
     }
 
     /// Where the HTTP face is found: `http://…` or `https://…`.
@@ -136,6 +159,11 @@ impl Faces {
         self.pg
     }
 
+    /// Where MQTT is found: `mqtt://…` or `mqtts://…`.
+    pub fn mqtt_url(&self) -> Option<&str> {
+        self.mqtt.as_deref()
+    }
+
     /// Takes no more requests, and returns when those under way have ended or have had their
     /// moment to.
     pub async fn stop(self) {
@@ -147,6 +175,36 @@ impl Faces {
             }
         }
         self.imports.ended().await;
+    }
+}
+
+/// MQTT about to be served.
+struct ByMqtt {
+    address: SocketAddr,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    principal_per_second: NonZeroU32,
+}
+
+impl ByMqtt {
+    async fn listen(options: MqttOptions) -> Result<Self, FacesError> {
+        let MqttOptions { address: asked, tls, client_ca, principal_per_second } = options;
+        let tls = match tls {
+            Some((cert, key)) => {
+                Some(load_with_clients(&cert, &key, client_ca.as_deref(), &[mqtt::ALPN])?)
+            }
+            None if !asked.ip().is_loopback() => {
+                return Err(FacesError::ClearMqtt { address: asked });
+            }
+            None => None,
+        };
+        let listener = listen(asked).await?;
+        let address = address(&listener, asked);
+        Ok(Self { address, listener, tls, principal_per_second })
+    }
+
+    fn url(&self) -> String {
+        format!("{}://{}", if self.tls.is_some() { "mqtts" } else { "mqtt" }, self.address)
     }
 }
 

@@ -1,8 +1,8 @@
-//! The faces of a city: HTTP and the PostgreSQL wire over one governed [`Backend`].
+//! The faces of a city: HTTP, MQTT and the PostgreSQL wire over one governed [`Backend`].
 //!
 //! ```text
 //!  http (axum)  ──┐
-//!                 ├──► Backend ──► city::City
+//!  mqtt         ──┼──► Backend ──► city::City
 //!  pg (pgwire)  ──┘
 //! ```
 //!
@@ -15,6 +15,7 @@ mod faces;
 pub mod fault;
 pub mod http;
 pub mod limits;
+pub mod mqtt;
 mod paced;
 pub mod pg;
 pub mod throttle;
@@ -22,6 +23,7 @@ pub mod tls;
 mod translate;
 mod values;
 
+pub use self::mqtt::MqttOptions;
 pub use backend::Backend;
 pub use faces::{Faces, FacesError, FacesOptions};
 pub use fault::{Code, Fault};

@@ -152,6 +152,12 @@ pub const EVENT_STREAM_SECONDS_MAX: u64 = 900;
 pub const EVENT_BEAT_SECONDS: u64 = 15;
 /// How long a browser waits before it opens a stream again.
 pub const EVENT_RETRY_MS: u64 = 3_000;
+/// MQTT connections at once: a device keeps its own open.
+pub const MQTT_CONNECTIONS_MAX: usize = 20_000;
+/// Of those, one address's: gateways and carriers stand for many devices.
+pub const MQTT_CONNECTIONS_OF_ADDRESS_MAX: usize = 12_000;
+/// Publishes a second of one principal; more are not refused but wait.
+pub const MQTT_RATE_OF_PRINCIPAL_PER_SECOND: u32 = 100_000;
 /// Time that open requests and connections get to end when the server stops.
 pub const SHUTDOWN_SECONDS_MAX: u64 = 10;
 /// The same for files that are being imported: who still waits for one is told that it was cut.

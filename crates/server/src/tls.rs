@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 /// What the PostgreSQL listener asks of its clients, and with which certificate. Both files are
 /// PEM: the certificate followed by its intermediates, and the private key.
@@ -55,24 +56,55 @@ pub fn load(tls: &PgTls, address: SocketAddr, alpn: &[&[u8]]) -> Result<Tls, Tls
         PgTls::Allowed { cert, key } => (cert, key, false),
         PgTls::Required { cert, key } => (cert, key, true),
     };
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unreadable("the certificate", certificate, &error))?;
-    if chain.is_empty() {
-        return Err(unreadable("the certificate", certificate, &"there is none in the file"));
-    }
+    let acceptor = load_with_clients(certificate, key, None, alpn)?;
+    Ok(Tls { acceptor: Some(acceptor), required })
+}
+
+/// TLS with a certificate and its key; with authorities of clients, a client may show a certificate
+/// of one of them, and one of any other is hung up on.
+pub fn load_with_clients(
+    certificate: &Path,
+    key: &Path,
+    clients: Option<&Path>,
+    alpn: &[&[u8]],
+) -> Result<TlsAcceptor, TlsError> {
+    let chain = chain("the certificate", certificate)?;
     let key = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| unreadable("the private key", key, &error))?;
+    let unusable = |error: &dyn std::fmt::Display| TlsError::Unusable { reason: error.to_string() };
     // Two providers are compiled in, for different dependencies: this face names its own.
     let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError::Unusable { reason: error.to_string() })?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| TlsError::Unusable { reason: error.to_string() })?;
+        .map_err(|error| unusable(&error))?;
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for authority in self::chain("the authorities of clients", path)? {
+                roots.add(authority).map_err(|error| unusable(&error))?;
+            }
+            let roots = Arc::new(roots);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
+                .allow_unauthenticated()
+                .build()
+                .map_err(|error| unusable(&error))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| unusable(&error))?;
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-    Ok(Tls { acceptor: Some(TlsAcceptor::from(Arc::new(config))), required })
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn chain(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unreadable(what, path, &error))?;
+    match chain.is_empty() {
+        true => Err(unreadable(what, path, &"there is none in the file")),
+        false => Ok(chain),
+    }
 }
 
 fn unreadable(what: &'static str, path: &Path, reason: &dyn std::fmt::Display) -> TlsError {

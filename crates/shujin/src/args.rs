@@ -149,7 +149,26 @@ pub struct FaceArgs {
     /// A folder with a file for each secret that the pack's sources name in their headers.
     #[arg(long, env = "SHUJIN_SOURCE_SECRETS", value_name = "DIR")]
     pub source_secrets: Option<PathBuf>,
+    /// MQTT address.
+    #[arg(long, default_value = "127.0.0.1:1883")]
+    pub mqtt: SocketAddr,
+    /// Certificate chain (PEM) of the MQTT face; with it MQTT is served over TLS alone.
+    #[arg(long, requires = "mqtt_tls_key")]
+    pub mqtt_tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of that certificate.
+    #[arg(long, requires = "mqtt_tls_cert")]
+    pub mqtt_tls_key: Option<PathBuf>,
+    /// Authorities (PEM) of MQTT clients: who shows a certificate of one of them is the user that
+    /// its common name, or a DNS name in it, says.
+    #[arg(long, requires = "mqtt_tls_cert")]
+    pub mqtt_client_ca: Option<PathBuf>,
+    /// MQTT publishes a second of one principal; more wait.
+    #[arg(long, default_value_t = MQTT_RATE)]
+    pub mqtt_rate: NonZeroU32,
 }
+
+const MQTT_RATE: NonZeroU32 =
+    NonZeroU32::new(server::limits::MQTT_RATE_OF_PRINCIPAL_PER_SECOND).expect("it is no nought");
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {

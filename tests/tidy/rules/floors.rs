@@ -8,6 +8,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("pack", 1),
     ("store", 1),
     ("spatial", 1),
+    ("mqtt", 1),
     // Apart from the engines: imports the pack alone, and the command line imports it.
     ("synth", 2),
     ("catalog", 2),

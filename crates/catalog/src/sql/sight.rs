@@ -1,13 +1,23 @@
 //! What of a dataset a session sees, said so that two sessions can be compared: whoever keeps rows
 //! read by one for another must know that they would have been the same.
 
+use std::sync::LazyLock;
+
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use chrono::Utc;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::logical_expr::{Expr, Volatility};
+use datafusion::prelude::SessionContext;
 use pack::access::{Action, Thing};
+use pack::sql::at_moment;
 use pack::{Contract, Mask};
 
 use super::{Catalog, SqlError, policy};
 use crate::Session;
+
+/// Makes row filters into what can be asked of rows; nothing is registered in it.
+static PLANNING: LazyLock<SessionContext> = LazyLock::new(SessionContext::new);
 
 /// Everything that decides which rows and values a session sees of a dataset. Sessions with equal
 /// sights are answered alike, unless a sight is [`Sight::moving`].
@@ -48,6 +58,20 @@ impl Sight {
             && self.filter == other.filter
     }
 
+    /// Which of these rows, which have all stored columns, the session sees one by one.
+    pub fn keeps(&self, rows: &RecordBatch) -> Result<BooleanArray, SqlError> {
+        let count = rows.num_rows();
+        if self.min_cell.is_some() {
+            return Ok(BooleanArray::from(vec![false; count]));
+        }
+        let Some(filter) = &self.filter else { return Ok(BooleanArray::from(vec![true; count])) };
+        kept(filter, rows).map_err(|error| {
+            // What a filter cannot be asked of is not seen; why, the log knows.
+            tracing::error!(dataset = %self.dataset, %error, "a row filter could not be asked");
+            SqlError::Invalid { reason: "the row filter could not be asked".to_owned() }
+        })
+    }
+
     pub fn shows(&self, field: &str) -> bool {
         self.fields.iter().any(|(name, _)| name == field)
     }
@@ -56,6 +80,18 @@ impl Sight {
     pub fn plain(&self, field: &str) -> bool {
         self.fields.iter().any(|(name, mask)| name == field && mask.is_none())
     }
+}
+
+/// A filter that is neither true nor false of a row leaves it out, as in SQL.
+fn kept(filter: &Expr, rows: &RecordBatch) -> Result<BooleanArray, DataFusionError> {
+    let filter = at_moment(filter.clone(), Utc::now())?;
+    let schema = DFSchema::try_from(rows.schema().as_ref().clone())?;
+    let predicate = PLANNING.create_physical_expr(filter, &schema)?;
+    let answers = predicate.evaluate(rows)?.into_array(rows.num_rows())?;
+    let answers = answers.as_boolean_opt().ok_or_else(|| {
+        DataFusionError::Internal("a row filter that says neither yes nor no".to_owned())
+    })?;
+    Ok(answers.iter().map(|answer| Some(answer == Some(true))).collect())
 }
 
 fn asks_the_clock(filter: &Expr) -> bool {

@@ -20,11 +20,9 @@ const MICROS: i64 = 1_000_000;
 const LAG_STEPS: usize = 160;
 
 /// By which way something came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Face {
     Http,
-    /// The broker says it of what it takes.
-    #[allow(dead_code)]
     Mqtt,
     /// What the city itself fetches.
     Poll,
@@ -43,6 +41,7 @@ impl Face {
     pub fn of(session: &Session) -> Self {
         match session.surface {
             Surface::Http | Surface::PgWire | Surface::Cli => Self::Http,
+            Surface::Mqtt => Self::Mqtt,
             Surface::Engine => Self::Poll,
         }
     }

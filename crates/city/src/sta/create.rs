@@ -66,6 +66,11 @@ impl City {
             let reason = "entities are made in a collection: POST to it".to_owned();
             return Err(CityError::Invalid(reason));
         };
+        if kind == EntityKind::Observation
+            && let Some(id) = self.observe_plainly(deed, path, body).await?
+        {
+            return Ok(StaCreated { kind, id: id.into() });
+        }
         let parent = self.parent(session, path).await?;
         let moment = Moment::from_micros(deed.now.timestamp_micros()).unwrap_or(Moment::MAX);
         let new = create(kind, body, parent.as_ref(), moment).map_err(|error| unread(&error))?;

@@ -158,36 +158,42 @@ impl City {
             );
             let table = self.sta_rows(session, &sql, &[]).await?;
             for row in 0..table.len() {
-                let (Some(id), Some(thing), Some(terms)) =
-                    (table.integer("id", row), table.integer("thing", row), terms(&table, row))
-                else {
-                    continue;
-                };
-                if !session.principal.organisations.contains(&terms.owner) {
-                    continue;
+                let Some((id, stream)) = stream_of_row(&table, row)? else { continue };
+                if session.principal.organisations.contains(&stream.terms.owner) {
+                    streams.insert(id, stream);
                 }
-                let results = match table.flag("multi", row) {
-                    Some(true) => {
-                        let types = table.text("data_types", row).unwrap_or_default();
-                        let types: Vec<String> = serde_json::from_str(&types)
-                            .map_err(|error| CityError::Kept(error.to_string()))?;
-                        let kinds = types.iter().map(|uri| ObservationType::parse(uri));
-                        Results::Elements(
-                            kinds
-                                .collect::<Result<_, Box<Fault>>>()
-                                .map_err(|error| unread(&error))?,
-                        )
-                    }
-                    _ => {
-                        let uri = table.text("observation_type", row).unwrap_or_default();
-                        Results::Of(ObservationType::parse(&uri).map_err(|error| unread(&error))?)
-                    }
-                };
-                streams.insert(id, Stream { terms, thing, results });
             }
         }
         Ok(streams)
     }
+}
+
+/// A row of a stream with its number.
+pub(super) fn stream_of_row(
+    table: &super::table::Table,
+    row: usize,
+) -> Result<Option<(i64, Stream)>, CityError> {
+    let (Some(id), Some(thing), Some(terms)) =
+        (table.integer("id", row), table.integer("thing", row), terms(table, row))
+    else {
+        return Ok(None);
+    };
+    let results = match table.flag("multi", row) {
+        Some(true) => {
+            let types = table.text("data_types", row).unwrap_or_default();
+            let types: Vec<String> =
+                serde_json::from_str(&types).map_err(|error| CityError::Kept(error.to_string()))?;
+            let kinds = types.iter().map(|uri| ObservationType::parse(uri));
+            Results::Elements(
+                kinds.collect::<Result<_, Box<Fault>>>().map_err(|error| unread(&error))?,
+            )
+        }
+        _ => {
+            let uri = table.text("observation_type", row).unwrap_or_default();
+            Results::Of(ObservationType::parse(&uri).map_err(|error| unread(&error))?)
+        }
+    };
+    Ok(Some((id, Stream { terms, thing, results })))
 }
 
 pub(super) fn terms(table: &super::table::Table, row: usize) -> Option<Terms> {

@@ -9,13 +9,15 @@
 //!             ─► observe: observations ─► the lake, acknowledged after its fsync
 //!  PATCH, PUT, JSON Patch
 //!        the row ─► change: the entity as it will be ─► relate: links, moves, terms ─► sheet
+//!  many  bodies of one observation each ─► many: kept streams ─► the lake, in one frame
 //!  DELETE the row ─► remove: all that hangs on it ─► sheet
 //!        of an observation ─► correct: a correction beside it
 //! ```
 //!
 //! Every row has the owner and the sharing term of its Thing. An entity that is linked to has to be
 //! one that the asker sees; one that something is added to, or that is changed, one of the asker's
-//! organisations. A request that fails halfway is taken back ([`StaDeed`]).
+//! organisations. A request that fails halfway is taken back ([`StaDeed`]). What was written is told
+//! to whoever listens ([`StaListener`]).
 
 mod aggregate;
 mod change;
@@ -24,7 +26,10 @@ mod correct;
 mod create;
 mod deed;
 mod draft;
+mod feed;
+mod kept_streams;
 mod known;
+mod many;
 mod mapped;
 mod newest;
 mod numbers;
@@ -35,6 +40,9 @@ mod remove;
 mod rows;
 mod series;
 mod sheet;
+mod show;
+mod sights;
+mod table;
 pub(crate) mod table;
 
 use std::collections::{HashMap, VecDeque};
@@ -59,9 +67,13 @@ pub use aggregate::StaGroups;
 pub use change::StaUpdate;
 pub use create::StaCreated;
 pub use deed::StaDeed;
+pub use feed::{StaListener, StaTold, StaWritten};
+pub use many::StaPublish;
 pub(crate) use mapped::{HeldStreams, Meant, OwnStream, sequence_in};
 pub use read::StaAnswer;
 pub use series::{StaFeed, StaReading};
+pub use show::StaShown;
+pub use sights::StaSight;
 
 const THING_LOCATION: &str = "sensing.thing_location";
 const HISTORICAL_LOCATION: &str = "sensing.historical_location";
@@ -81,7 +93,7 @@ const MOMENTS_MAX: usize = 1 << 17;
 const NUMBERS_AT_ONCE: i64 = 1_000;
 
 /// Locations whose Feature of Interest is remembered; the others' are looked up again.
-const FEATURES_MAX: usize = 1 << 18;
+const FEATURES_MAX: usize = 1 << 20;
 
 /// What a city keeps in memory for SensorThings.
 #[derive(Debug, Default)]
@@ -91,8 +103,11 @@ pub(crate) struct Sta {
     numbers: AsyncMutex<HashMap<&'static str, Range<i64>>>,
     /// The Features of Interest that were made from Locations, by Location and owner. Held while
     /// one is looked up or made, so that it is made once.
-    features: AsyncMutex<HashMap<(i64, String), i64>>,
+    features: AsyncMutex<observe::Features>,
     moments: Mutex<Moments>,
+    streams: kept_streams::KeptStreams,
+    sights: sights::Sights,
+    feed: feed::Feed,
 }
 
 /// The ordinals given out, by Datastream and moment.
@@ -209,6 +224,11 @@ impl City {
         let first = range.start;
         range.start += count;
         Ok(first..first + count)
+    }
+
+    /// Hears of all that is written from now on, once it is durable.
+    pub fn sta_listen(&self) -> StaListener {
+        self.sta.feed.listen()
     }
 
     async fn sta_ask(&self, session: &Session, statement: &Statement) -> Result<Table, CityError> {

@@ -1,8 +1,9 @@
 //! Observations into the lake, one by one and in bulk, and the Feature of Interest of one that
 //! names none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
+use std::sync::Arc;
 
 use catalog::Session;
 use chrono::Utc;
@@ -20,7 +21,8 @@ use super::deed::StaDeed;
 use super::known::{Numbers, Stream};
 use super::rows::{batch, feature_columns};
 use super::sheet::Sheet;
-use super::{FEATURE, FEATURES_MAX, LOCATION, OBSERVATION, THING_LOCATION, number, unread};
+use super::table::Table;
+use super::{FEATURE, FEATURES_MAX, LOCATION, OBSERVATION, number, unread};
 use crate::live::producers::{Face, Took};
 use crate::live::{LEAVES_OUT, Noted};
 use crate::observations::Over;
@@ -33,6 +35,21 @@ pub(super) const FRAME_ROWS_MAX: usize = 50_000;
 
 /// Characters of the name that a sender gives a count of numbers.
 const PRODUCER_CHARS_MAX: usize = 64;
+
+/// The Features of Interest that were made from Locations, by Location and owner.
+#[derive(Debug, Default)]
+pub(super) struct Features {
+    of: HashMap<(i64, String), i64>,
+    /// Those of before the start are here.
+    loaded: bool,
+}
+
+/// Who brought an observation, and by which connection where a face tells its clients apart.
+#[derive(Clone, Copy)]
+pub(super) struct Brought<'s> {
+    pub session: &'s Session,
+    pub origin: u64,
+}
 
 /// An observation to be kept.
 pub(super) struct Observed<'t> {
@@ -178,6 +195,15 @@ impl City {
         session: &Session,
         observed: &[Observed<'_>],
     ) -> Result<(), CityError> {
+        self.append_observed_of(observed, &[Brought { session, origin: 0 }]).await
+    }
+
+    /// The same of many senders: who brought each, or who brought all of them.
+    pub(super) async fn append_observed_of(
+        &self,
+        observed: &[Observed<'_>],
+        brought: &[Brought<'_>],
+    ) -> Result<(), CityError> {
         let contract = self.contract(OBSERVATION)?;
         let now_us = Utc::now().timestamp_micros();
         let readings: Vec<Judged> = observed.iter().map(Observed::reading).collect();
@@ -185,6 +211,7 @@ impl City {
         let observed = observed.iter().zip(&verdict.flags);
         let observed: Vec<Flagged<'_, '_>> =
             observed.map(|(observed, found)| Flagged::of(observed, *found)).collect();
+        let mut at = 0;
         for rows in observed.chunks(FRAME_ROWS_MAX) {
             let batch = Columns::of(rows)
                 .integer("datastream", |observed| observed.row.datastream)
@@ -204,30 +231,39 @@ impl City {
                 .batch(contract)?;
             // Each frame is durable before the next: an error leaves the ones before it in.
             let seen = rows.iter().map(Flagged::seen).collect();
-            self.stores().append_observations(batch, seen).await?;
-            self.note_taken(session, rows, now_us);
+            self.stores().append_observations(batch.clone(), seen).await?;
+            let by = match brought {
+                [all] => vec![*all; rows.len()],
+                each => each.iter().skip(at).take(rows.len()).copied().collect(),
+            };
+            at += rows.len();
+            self.note_taken(&by, rows, now_us);
             self.tell_who_watches(OBSERVATION, rows.len() as u64);
+            let origins: Vec<u64> = by.iter().map(|brought| brought.origin).collect();
+            self.sta.feed.tell(OBSERVATION, &batch, &origins);
         }
         self.stores().plausible.remember(&verdict);
         Ok(())
     }
 
-    /// Notes of a sender what it brought.
-    fn note_taken(&self, session: &Session, rows: &[Flagged<'_, '_>], now_us: i64) {
-        let count = |which: &dyn Fn(&Flagged<'_, '_>) -> bool| {
-            rows.iter().filter(|row| which(row)).count() as u64
-        };
-        let took = Took {
-            rows: rows.len() as u64,
-            refused: 0,
-            flagged: count(&|row| row.flags & LEAVES_OUT != 0),
-            duplicates: count(&|row| row.row.ordinal > 0),
-            lags_us: rows.iter().map(|row| now_us.saturating_sub(end_of(&row.row))).collect(),
-            numbers: rows.iter().filter_map(|row| number_given(&row.row)).collect(),
-        };
-        let principal = &session.principal;
-        let face = Face::of(session);
-        self.live().producers().took(&principal.user, &principal.organisation, face, &took);
+    /// Notes of each sender what it brought.
+    fn note_taken(&self, by: &[Brought<'_>], rows: &[Flagged<'_, '_>], now_us: i64) {
+        let mut senders: HashMap<(usize, Face), (&Session, Took)> = HashMap::new();
+        for (brought, row) in by.iter().zip(rows) {
+            let principal = Arc::as_ptr(&brought.session.principal).addr();
+            let key = (principal, Face::of(brought.session));
+            let (_, took) =
+                senders.entry(key).or_insert_with(|| (brought.session, Took::default()));
+            took.rows += 1;
+            took.flagged += u64::from(row.flags & LEAVES_OUT != 0);
+            took.duplicates += u64::from(row.row.ordinal > 0);
+            took.lags_us.push(now_us.saturating_sub(end_of(&row.row)));
+            took.numbers.extend(number_given(&row.row));
+        }
+        for ((_, face), (session, took)) in senders {
+            let principal = &session.principal;
+            self.live().producers().took(&principal.user, &principal.organisation, face, &took);
+        }
     }
 
     /// Notes of a sender what was not taken.
@@ -248,16 +284,13 @@ impl City {
         thing: i64,
         terms: &Terms,
     ) -> Result<Option<i64>, CityError> {
-        let sql = format!(
-            "SELECT location FROM {THING_LOCATION} WHERE thing = {thing} \
-             ORDER BY location DESC LIMIT 1"
-        );
-        let Some(location) = self.sta_rows(session, &sql, &[]).await?.integer("location", 0) else {
-            return Ok(None);
-        };
+        let Some(location) = self.place_of_thing(thing).await? else { return Ok(None) };
         let mut features = self.sta.features.lock().await;
+        if !features.loaded {
+            self.load_features(&mut features).await?;
+        }
         let place = (location, terms.owner.clone());
-        if let Some(feature) = features.get(&place) {
+        if let Some(feature) = features.of.get(&place) {
             let key = feature.to_string();
             let contract = self.contract(FEATURE)?;
             if !self.registers().versions(contract, &[key]).await?.is_empty() {
@@ -275,11 +308,33 @@ impl City {
             Some(feature) => Some(feature),
             None => self.make_feature(session, location, terms).await?,
         };
-        if features.len() == FEATURES_MAX {
-            features.clear();
+        if features.of.len() >= FEATURES_MAX {
+            features.of.clear();
         }
-        features.extend(feature.map(|feature| (place, feature)));
+        features.of.extend(feature.map(|feature| (place, feature)));
         Ok(feature)
+    }
+
+    /// Finds all that were made before at once: after a start every device says something soon.
+    async fn load_features(&self, features: &mut Features) -> Result<(), CityError> {
+        for rows in self.registers().rows(self.contract(FEATURE)?, None).await? {
+            let table = Table::of(&rows.schema(), std::slice::from_ref(&rows))?;
+            for row in 0..table.len() {
+                let (Some(id), Some(location), Some(owner)) = (
+                    table.integer("id", row),
+                    table.integer("location", row),
+                    table.text("owner", row),
+                ) else {
+                    continue;
+                };
+                if features.of.len() < FEATURES_MAX {
+                    let first = features.of.entry((location, owner)).or_insert(id);
+                    *first = id.min(*first);
+                }
+            }
+        }
+        features.loaded = true;
+        Ok(())
     }
 
     /// Makes a Feature of Interest of a Location. None where there is none to be seen.

@@ -184,7 +184,7 @@ impl<'c> Sheet<'c> {
         let loses_track = self.loses_track();
         let Self { city, mut lines, mut fresh } = self;
         let datasets: BTreeSet<&'static str> = lines.keys().chain(fresh.keys()).copied().collect();
-        let (mut changes, mut undos) = (Vec::new(), Vec::new());
+        let (mut changes, mut undos, mut told) = (Vec::new(), Vec::new(), Vec::new());
         for dataset in datasets {
             let contract = city.contract(dataset)?;
             let mut page = Page::default();
@@ -198,7 +198,9 @@ impl<'c> Sheet<'c> {
                 continue;
             }
             undos.push((dataset, std::mem::take(&mut page.undo)));
-            changes.push(page.changes(contract, deed, verb)?);
+            let change = page.changes(contract, deed, verb)?;
+            told.push((dataset, change.rows.clone()));
+            changes.push(change);
         }
         let stamp = Stamp {
             by: deed.session.principal.user.clone(),
@@ -217,6 +219,9 @@ impl<'c> Sheet<'c> {
             tracing::warn!(%error, "observations of a datastream could not be counted");
         }
         let written = written?;
+        for (dataset, rows) in told {
+            city.sta.feed.tell(dataset, &rows, &[]);
+        }
         let mut noted = Vec::new();
         for (dataset, undo) in undos {
             city.tell_who_watches(dataset, undo.len() as u64);

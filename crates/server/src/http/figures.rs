@@ -4,7 +4,7 @@
 //! A process has one set of figures, whichever face adds to them. Labels are routes' templates,
 //! datasets of the pack and words of the code: nothing that a client sends becomes one.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use mqtt::FIGURES as BROKER;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -24,6 +25,7 @@ use prometheus_client::registry::Registry;
 use super::Http;
 use super::watch::Peer;
 use crate::fault::Fault;
+use crate::mqtt::MISSED_ROWS;
 
 /// Text format of OpenMetrics 1.0, which Prometheus reads.
 const MEDIA: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -72,6 +74,7 @@ pub struct Figures {
     queries: Family<QueryLabels, Counter>,
     rows: Family<RowLabels, Counter>,
     resident: Gauge<u64, AtomicU64>,
+    mqtt: MqttFigures,
 }
 
 impl Figures {
@@ -98,6 +101,7 @@ impl Figures {
         let resident = Gauge::default();
         let help = "Memory that the process holds";
         registry.register("resident_memory_bytes", help, resident.clone());
+        let mqtt = MqttFigures::registered(&mut registry);
         let build = vec![("version", env!("CARGO_PKG_VERSION")), ("profile", profile())];
         registry.register("build", "The program", Info::new(build));
         Self {
@@ -110,6 +114,7 @@ impl Figures {
             queries,
             rows,
             resident,
+            mqtt,
         }
     }
 
@@ -151,9 +156,47 @@ impl Figures {
         if let Some(bytes) = resident_bytes() {
             self.resident.set(bytes);
         }
+        self.mqtt.copy();
         let mut text = String::new();
         encode(&mut text, &self.registry).map_err(Fault::internal)?;
         Ok(text)
+    }
+}
+
+/// What the broker counts, under the names that it is read by.
+struct MqttFigures {
+    connections: Gauge<u64, AtomicU64>,
+    counted: [(Counter, fn() -> &'static AtomicU64); 8],
+}
+
+impl MqttFigures {
+    fn registered(registry: &mut Registry) -> Self {
+        let connections = Gauge::default();
+        registry.register("mqtt_connections", "MQTT connections", connections.clone());
+        let mut counted = |name: &str, help: &str, of: fn() -> &'static AtomicU64| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            (counter, of)
+        };
+        let counted = [
+            counted("mqtt_connects", "MQTT clients let in", || &BROKER.connects),
+            counted("mqtt_connects_refused", "MQTT clients refused", || &BROKER.connects_refused),
+            counted("mqtt_received", "MQTT publishes that came in", || &BROKER.received),
+            counted("mqtt_refused", "MQTT publishes that were refused", || &BROKER.refused),
+            counted("mqtt_sent", "MQTT messages sent to subscribers", || &BROKER.sent),
+            counted("mqtt_dropped", "MQTT messages that full queues lost", || &BROKER.dropped),
+            counted("mqtt_malformed", "Connections that sent no MQTT", || &BROKER.malformed),
+            counted("mqtt_missed_rows", "Rows that subscribers were not told of", || &MISSED_ROWS),
+        ];
+        Self { connections, counted }
+    }
+
+    /// The broker counts by itself; here is what it has come to.
+    fn copy(&self) {
+        self.connections.set(BROKER.connections.load(Ordering::Relaxed));
+        for (counter, of) in &self.counted {
+            counter.inner().store(of().load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 }
 
@@ -255,6 +298,8 @@ mod tests {
             r#"shujin_ingest_rows_total{dataset="air.pm25",outcome="taken"} 3"#,
             "shujin_build_info{",
             "shujin_http_requests_in_flight 0",
+            "shujin_mqtt_connections 0",
+            "# TYPE shujin_mqtt_refused counter",
             "# EOF",
         ] {
             assert!(text.contains(line), "no `{line}` in:\n{text}");

@@ -66,11 +66,12 @@ pub(crate) use self::feed::Imports;
 pub(crate) use self::figures::FIGURES;
 pub use self::listen::{ALPN, serve};
 pub use self::rate::RateOptions;
+pub(crate) use self::rate::Rates;
+pub(crate) use self::shares::Shares;
 pub use self::ui::{NoUi, Ui, UiFile};
 
 use self::doors::Doors;
 use self::gate::{Denials, authenticate};
-use self::rate::Rates;
 use crate::backend::Backend;
 use crate::fault::{Code, Fault};
 use crate::limits::{
@@ -87,6 +88,8 @@ pub struct HttpOptions {
     /// `/metrics` is open to this machine.
     pub metrics_on_loopback: bool,
     pub rates: RateOptions,
+    /// Where MQTT is served beside it: what clients of SensorThings are told to connect to.
+    pub mqtt: Option<String>,
 }
 
 /// What all handlers share.

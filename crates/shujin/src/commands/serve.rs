@@ -1,7 +1,6 @@
 //! Serving a city, and the demo: a city of its own with logins to try it.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -13,7 +12,7 @@ use city::City;
 use city::folder::{Folder, make_private_dir};
 use server::http::doors::Doors;
 use server::http::oidc::{self, Provider};
-use server::{Faces, FacesOptions, PgTls, RateOptions};
+use server::{Faces, FacesOptions, MqttOptions, PgTls, RateOptions};
 use tokio::task::JoinHandle;
 
 use super::live::{self, Sensors};
@@ -34,7 +33,10 @@ pub async fn serve(args: ServeArgs) -> Result<ExitCode> {
             bail!("no city in {}: name a pack with --pack to make one", options.dir.display())
         }
     };
-    let ready = |http: &str, pg: SocketAddr| println!("{http}  postgresql://{pg}/city");
+    let ready = |faces: &Faces| {
+        let mqtt = faces.mqtt_url().map(|url| format!("  {url}")).unwrap_or_default();
+        println!("{}  postgresql://{}/city{mqtt}", faces.http_url(), faces.pg_addr());
+    };
     run(city, &args.faces, Doors::default(), ready, |_| None).await
 }
 
@@ -105,7 +107,8 @@ impl FromStr for Mark {
 }
 
 pub async fn demo(mut args: DemoArgs) -> Result<ExitCode> {
-    if !args.faces.http.ip().is_loopback() || !args.faces.pg.ip().is_loopback() {
+    let faces = &args.faces;
+    if [faces.http, faces.pg, faces.mqtt].iter().any(|address| !address.ip().is_loopback()) {
         bail!("everybody knows a demonstration's passwords: it is served on loopback only");
     }
     let mut options = open_options(&args.data);
@@ -164,9 +167,14 @@ pub async fn demo(mut args: DemoArgs) -> Result<ExitCode> {
     let logins = sample::logins(&city).await?;
     let doors = Doors { demo: Some(logins.doors()), ..Doors::default() };
     let data = args.data.data.display().to_string();
-    let ready = |http: &str, pg: SocketAddr| {
-        println!("\nShujin serves {data} at {http}");
-        println!("SQL:  psql \"host={} port={} dbname=city user=USER\"\n", pg.ip(), pg.port());
+    let ready = |faces: &Faces| {
+        let pg = faces.pg_addr();
+        println!("\nShujin serves {data} at {}", faces.http_url());
+        println!("SQL:  psql \"host={} port={} dbname=city user=USER\"", pg.ip(), pg.port());
+        if let Some(mqtt) = faces.mqtt_url() {
+            println!("MQTT: {mqtt}  (a user's name, and a token as its password)");
+        }
+        println!();
         println!("{}", logins.table());
         println!("Ask:  select site, avg(pm25) from air.pm25 group by site;");
         println!("Stop with Ctrl-C. Start anew by deleting {data}.");
@@ -195,7 +203,7 @@ async fn run(
     city: City,
     args: &FaceArgs,
     mut doors: Doors,
-    ready: impl FnOnce(&str, SocketAddr),
+    ready: impl FnOnce(&Faces),
     work: impl FnOnce(Arc<City>) -> Option<JoinHandle<Result<()>>>,
 ) -> Result<ExitCode> {
     doors.public_url = args.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
@@ -206,7 +214,7 @@ async fn run(
     }
     let city = Arc::new(city);
     let faces = Faces::start(city.clone(), options(args), doors, Arc::new(EmbeddedUi)).await?;
-    ready(&faces.http_url(), faces.pg_addr());
+    ready(&faces);
     let mut work = work(city.clone());
     let ended = tokio::select! {
         stopped = stop_signal() => stopped,
@@ -253,6 +261,12 @@ fn options(args: &FaceArgs) -> FacesOptions {
         },
         metrics_on_loopback: args.metrics_on_loopback,
         pg_tls,
+        mqtt: Some(MqttOptions {
+            tls: pair(&args.mqtt_tls_cert, &args.mqtt_tls_key),
+            client_ca: args.mqtt_client_ca.clone(),
+            principal_per_second: args.mqtt_rate,
+            ..MqttOptions::new(args.mqtt)
+        }),
         ..FacesOptions::new(args.http, args.pg)
     }
 }

@@ -90,6 +90,12 @@ const CONFORMS: &[&str] = &[
     "data-array/data-array",
 ];
 
+/// What holds where MQTT is served.
+const BY_MQTT: [&str; 2] = [
+    "create-observations-via-mqtt/observations-creation",
+    "receive-updates-via-mqtt/receive-updates",
+];
+
 fn root(http: &Http) -> String {
     format!("{}{ROOT}", http.base_url)
 }
@@ -124,10 +130,17 @@ fn unplanned(error: &PlanError) -> Fault {
 )]
 pub async fn document(State(http): State<Arc<Http>>, _who: Who) -> Response {
     let root = root(&http);
-    let claimed = CONFORMS.iter().map(|requirement| format!("{REQUIREMENT}/{requirement}"));
-    let claimed: Vec<String> = claimed.collect();
+    let uri = |requirement: &&str| format!("{REQUIREMENT}/{requirement}");
+    let by_mqtt: Vec<String> = BY_MQTT.iter().map(uri).collect();
+    let mut claimed: Vec<String> = CONFORMS.iter().map(uri).collect();
+    let endpoints: Vec<&str> = http.options.mqtt.iter().map(String::as_str).collect();
+    let mut settings: Vec<(&str, &[&str])> = Vec::new();
+    if !endpoints.is_empty() {
+        claimed.extend(by_mqtt.iter().cloned());
+        settings.extend(by_mqtt.iter().map(|uri| (uri.as_str(), endpoints.as_slice())));
+    }
     let claimed: Vec<&str> = claimed.iter().map(String::as_str).collect();
-    typed(Writer::new(&root).root_document(&claimed, &[]).into_bytes(), JSON)
+    typed(Writer::new(&root).root_document(&claimed, &settings).into_bytes(), JSON)
 }
 
 #[cfg(test)]
@@ -138,8 +151,8 @@ mod tests {
 
     #[test]
     fn nothing_is_claimed_twice() {
-        let claimed: BTreeSet<_> = CONFORMS.iter().collect();
-        assert_eq!(claimed.len(), CONFORMS.len());
+        let claimed: BTreeSet<_> = CONFORMS.iter().chain(&BY_MQTT).collect();
+        assert_eq!(claimed.len(), CONFORMS.len() + BY_MQTT.len());
     }
 
     #[test]
