@@ -219,7 +219,8 @@ export interface Producer {
   duplicates: number | null;
   /** Null where its producer numbers nothing, so that nobody can tell. */
   lost: number | null;
-  rate_per_s: number;
+  /** Null where nothing is known of the last minute. */
+  rate_per_s: number | null;
   lag_p50_ms: number | null;
   lag_p99_ms: number | null;
 }
