@@ -92,8 +92,14 @@ export interface DevicePage {
   properties: Record<string, unknown> | null;
   location: Geometry | null;
   datastreams: Stream[];
-  history: { at: string; version: number; by: string | null; reason: string | null }[];
-  places: { since: string; location: Geometry | null }[];
+  history: {
+    at: string;
+    version: number;
+    by: string | null;
+    reason: string | null;
+    kind?: string;
+  }[];
+  places: { since: string | null; name?: string | null; location: Geometry | null }[];
   visible_to: Text[];
   gateway: { thing: number; name: string } | null;
 }
@@ -110,6 +116,8 @@ export type Point = [
 
 export interface Series {
   datastream: number;
+  /** Its device. */
+  thing?: number;
   name: string;
   unit: string | null;
   /** The width of a bucket; 0 or left out where each reading is a point of its own. */
@@ -158,6 +166,8 @@ export interface Coverage {
   areas: KeyArea[];
   blind: FeatureCollection | null;
   devices: [lon: number, lat: number, state: DeviceState][];
+  /** There are more devices than are listed. */
+  cut?: boolean;
 }
 
 export interface NextPlace {
@@ -172,8 +182,12 @@ export interface NextPlace {
 export interface NextPlaces {
   kind: string;
   chosen: NextPlace[];
-  /** At least this share of the best possible gain. */
+  /** What is covered today. */
+  covered_share?: number | null;
+  /** No other so many places, of those weighed, cover a larger share. */
   bound_share: number | null;
+  /** Places that were weighed. */
+  candidates?: number;
 }
 
 export interface Cluster {
@@ -205,7 +219,8 @@ export interface Producer {
   duplicates: number | null;
   /** Null where its producer numbers nothing, so that nobody can tell. */
   lost: number | null;
-  rate_per_s: number;
+  /** Null where nothing is known of the last minute. */
+  rate_per_s: number | null;
   lag_p50_ms: number | null;
   lag_p99_ms: number | null;
 }

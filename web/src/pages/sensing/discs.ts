@@ -26,8 +26,9 @@ export function disc(lon: number, lat: number, metres: number): Polygon {
   return { type: 'Polygon', coordinates: [ring] };
 }
 
-/** Silent and retired devices see nothing. */
-export const counts = (state: DeviceState): boolean => state !== 'silent' && state !== 'retired';
+/** Who never spoke, is silent or retired watches nothing. */
+export const counts = (state: DeviceState): boolean =>
+  state === 'reporting' || state === 'connected';
 
 const collection = (features: Feature[]): FeatureCollection => ({
   type: 'FeatureCollection',

@@ -215,7 +215,7 @@ addWords(
     coverage: '覆盖与盲区',
     coverageHint: '重点区域里，哪些地方有感知设备管到，哪些地方是盲区。',
     rangeTold:
-      '一台{kind}设备按 {metres} 米范围计。计入覆盖的设备 {covering} 台；失联或已停用的 {out} 台不计入。',
+      '一台{kind}设备按 {metres} 米范围计。计入覆盖的设备 {covering} 台；未接入、失联或已停用的 {out} 台不计入。',
     keyAreas: '重点区域',
     keyArea: '区域',
     coveredArea: '面积覆盖率',
@@ -234,8 +234,9 @@ addWords(
     howMany: '增设台数',
     compute: '计算',
     nextNone: '没有能再增加覆盖的地点。',
-    bound: '这个方案至少达到最优方案的 {share}。',
-    boundHint: '要找到绝对最优的组合，需要比较的方案多到算不完；这个比例是有证明的下限，不是估计。',
+    bound: '再装这 {count} 台，覆盖率到 {reached}；同样台数怎么选都不会超过 {bound}。',
+    boundHint:
+      '绝对最优的组合多到比不完，所以给出有证明的上限：两个比例越接近，这个方案越没有改进余地。',
     gainPeople: '新覆盖 {people} 人',
     gainArea: '新覆盖 {area} km²',
     thenCovered: '累计覆盖 {share}',
@@ -462,7 +463,7 @@ addWords(
     coverage: 'Coverage and blind spots',
     coverageHint: 'Where in the key areas a sensor watches, and where nobody does.',
     rangeTold:
-      'A device of kind “{kind}” is taken to cover {metres} m around it. {covering} devices count; {out} that are silent or retired do not.',
+      'A device of kind “{kind}” is taken to cover {metres} m around it. {covering} devices count; {out} that never connected, are silent or retired do not.',
     keyAreas: 'Key areas',
     keyArea: 'Area',
     coveredArea: 'Covered, of the area',
@@ -481,9 +482,10 @@ addWords(
     howMany: 'How many',
     compute: 'Compute',
     nextNone: 'No place would add to what is covered.',
-    bound: 'This choice reaches at least {share} of the best possible one.',
+    bound:
+      'With these {count}, {reached} is covered; no other choice of as many can cover more than {bound}.',
     boundHint:
-      'The very best choice would take longer to find than anybody can wait; this share is a proven limit, not an estimate.',
+      'The very best choice would take too long to find. The second share is a proven limit, not an estimate: the nearer the two, the less there is to gain by choosing otherwise.',
     gainPeople: '{people} more people',
     gainArea: '{area} km² more',
     thenCovered: '{share} covered in all',
