@@ -29,6 +29,10 @@ pub(super) fn rows(contract: &Contract, senders: &Senders) -> Result<RecordBatch
     columns.insert("lost", integers(senders.iter().map(|sender| sender.lost.and_then(counted))));
     let rates = senders.iter().map(|sender| Some(sender.rate_per_s));
     columns.insert("rate_per_s", Arc::new(rates.collect::<Float64Array>()));
+    let flagged = senders.iter().map(|sender| counted(sender.flagged_minute));
+    columns.insert("flagged_minute", integers(flagged));
+    let refused = senders.iter().map(|sender| counted(sender.refused_minute));
+    columns.insert("refused_minute", integers(refused));
     columns.insert("lag_p50_ms", integers(senders.iter().map(|sender| sender.lag_p50_ms)));
     columns.insert("lag_p99_ms", integers(senders.iter().map(|sender| sender.lag_p99_ms)));
     batch(contract, senders.len(), columns)

@@ -75,23 +75,17 @@ pub(crate) struct ProducerState {
     /// None where it gives no numbers.
     pub lost: Option<u64>,
     pub rate_per_s: f64,
+    /// Of what came within the last minute.
+    pub flagged_minute: u64,
+    pub refused_minute: u64,
     pub lag_p50_ms: Option<i64>,
     pub lag_p99_ms: Option<i64>,
-}
-
-/// What came in within the last minute, of all senders.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Minute {
-    pub rows: u64,
-    pub flagged: u64,
-    pub refused: u64,
 }
 
 /// All senders.
 #[derive(Debug, Default)]
 pub(crate) struct Producers {
     senders: Mutex<BTreeMap<(String, Face), Sender>>,
-    minute: Mutex<[Rate; 3]>,
 }
 
 #[derive(Debug)]
@@ -104,6 +98,8 @@ struct Sender {
     flagged: u64,
     duplicates: u64,
     rate: Rate,
+    rate_flagged: Rate,
+    rate_refused: Rate,
     lags: Lags,
     numbers: HashMap<String, Sequence>,
 }
@@ -127,13 +123,6 @@ impl Producers {
     }
 
     fn took_at(&self, user: &str, owner: &str, face: Face, took: &Took, now_us: i64) {
-        {
-            let mut minute = self.minute.lock().expect("no one panics while holding the rates");
-            let second = now_us.div_euclid(MICROS);
-            for (rate, count) in minute.iter_mut().zip([took.rows, took.flagged, took.refused]) {
-                rate.add(second, count);
-            }
-        }
         let mut senders = self.senders.lock().expect("no one panics while holding the senders");
         let mut key = (user.to_owned(), face);
         let mut owner = owner;
@@ -164,19 +153,12 @@ impl Producers {
                 false => Some(sender.numbers.values().map(|numbers| numbers.lost).sum()),
             },
             rate_per_s: per_second(sender.rate.sum(now_us.div_euclid(MICROS))),
+            flagged_minute: sender.rate_flagged.sum(now_us.div_euclid(MICROS)),
+            refused_minute: sender.rate_refused.sum(now_us.div_euclid(MICROS)),
             lag_p50_ms: sender.lags.quantile(500),
             lag_p99_ms: sender.lags.quantile(990),
         };
         senders.iter().map(state).collect()
-    }
-
-    /// What came in within the last minute.
-    #[allow(dead_code)]
-    pub fn minute(&self) -> Minute {
-        let second = Utc::now().timestamp();
-        let minute = self.minute.lock().expect("no one panics while holding the rates");
-        let [rows, flagged, refused] = minute.map(|rate| rate.sum(second));
-        Minute { rows, flagged, refused }
     }
 }
 
@@ -197,6 +179,8 @@ impl Sender {
             flagged: 0,
             duplicates: 0,
             rate: Rate::default(),
+            rate_flagged: Rate::default(),
+            rate_refused: Rate::default(),
             lags: Lags::default(),
             numbers: HashMap::new(),
         }
@@ -208,7 +192,10 @@ impl Sender {
         self.refused += took.refused;
         self.flagged += took.flagged;
         self.duplicates += took.duplicates;
-        self.rate.add(now_us.div_euclid(MICROS), took.rows);
+        let second = now_us.div_euclid(MICROS);
+        self.rate.add(second, took.rows);
+        self.rate_flagged.add(second, took.flagged);
+        self.rate_refused.add(second, took.refused);
         for lag_us in &took.lags_us {
             self.lags.add(*lag_us);
         }

@@ -67,13 +67,9 @@ fn producer_of(table: &Table, row: usize) -> Option<ProducerRow> {
 impl City {
     /// How ingest goes, of the producers that the session sees.
     pub async fn ingest(&self, session: &Session) -> Result<Ingest, CityError> {
-        // What is told of producers is since they began: of the minute, their share of it.
-        let sql = "SELECT sum(rate) AS rate, \
-            sum(CASE WHEN received > 0 THEN rate * flagged / received END) AS flagged, \
-            sum(CASE WHEN received > 0 THEN rate * refused / received END) AS refused \
-            FROM (SELECT CAST(rate_per_s AS DOUBLE) AS rate, CAST(flagged AS DOUBLE) AS flagged, \
-            CAST(refused AS DOUBLE) AS refused, CAST(\"rows\" AS DOUBLE) AS received \
-            FROM sensing.producer) AS producers";
+        let sql = "SELECT CAST(sum(rate_per_s) AS DOUBLE) AS rate, \
+            CAST(sum(flagged_minute) AS DOUBLE) AS flagged, \
+            CAST(sum(refused_minute) AS DOUBLE) AS refused FROM sensing.producer";
         let sums = self.sensed(session, &[PRODUCER], sql, &[]).await?;
         let sql = format!(
             "SELECT producer, face, owner, since, last_at, CAST(\"rows\" AS BIGINT) AS received, \
@@ -90,8 +86,8 @@ impl City {
             at: Utc::now(),
             rate_per_s: sum("rate"),
             rows_minute: sum("rate") * SECONDS_PER_MINUTE,
-            flagged_minute: sum("flagged") * SECONDS_PER_MINUTE,
-            refused_minute: sum("refused") * SECONDS_PER_MINUTE,
+            flagged_minute: sum("flagged"),
+            refused_minute: sum("refused"),
             producers,
         })
     }

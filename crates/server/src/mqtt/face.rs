@@ -70,16 +70,32 @@ impl Wish {
 
 impl Face {
     /// Publishes to topics that are not of SensorThings, by what the pack says of them.
-    ///
-    /// Nothing says anything of them yet: all are refused. Here they go to
-    /// `city.take_mapped(session, topic, payload)`.
     async fn take_mapped(&self, publication: &Publication<Client>) -> Result<(), Refusal> {
-        let text = format!(
-            "nothing is taken on {}: publish to v1.1/Observations, v1.1/Datastreams(1)/Observations \
-             or v1.1/CreateObservations",
-            publication.topic
-        );
-        Err(Refusal::new(Reason::TOPIC_INVALID, text))
+        if !self.city.maps_topic(&publication.topic) {
+            let text = format!(
+                "nothing is taken on {}: publish to v1.1/Observations, \
+                 v1.1/Datastreams(1)/Observations or v1.1/CreateObservations",
+                publication.topic
+            );
+            return Err(Refusal::new(Reason::TOPIC_INVALID, text));
+        }
+        let session = &publication.client.session;
+        let mapped = self.city.take_mapped(session, &publication.topic, &publication.payload).await;
+        let mapped = mapped.map_err(|error| refusal(&error.into()))?;
+        // What cannot be read waits in the quarantine: sending it again would change nothing.
+        match mapped.refused.first() {
+            None => Ok(()),
+            Some(first) => {
+                let text = format!(
+                    "{} of {} readings were refused; the first, record {}: {}",
+                    mapped.refused_count,
+                    mapped.refused_count + mapped.taken + mapped.duplicates,
+                    first.record,
+                    first.reason
+                );
+                Err(Refusal::new(Reason::PAYLOAD_INVALID, text))
+            }
+        }
     }
 
     async fn take_bulk(&self, publication: &Publication<Client>) -> Result<(), Refusal> {
