@@ -226,11 +226,6 @@ def endpoints():
     endpoints.stop()
 
 
-def has_flag(flag):
-    done = subprocess.run([SHUJIN, "serve", "--help"], capture_output=True, text=True, check=True)
-    return flag in done.stdout
-
-
 @pytest.fixture(scope="module")
 def city(endpoints, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mapped")
@@ -240,9 +235,7 @@ def city(endpoints, tmp_path_factory):
     (secrets / "gauges").write_text(SECRET + "\n")
     # Things first: the city is made without sources asking before it has any.
     options = ["--pack", pack, "--source-secrets", secrets]
-    mqtt = free_port() if has_flag("--mqtt") else None
-    if mqtt:
-        options += ["--mqtt", f"127.0.0.1:{mqtt}"]
+    mqtt = free_port()
     serve(data, log, "--pack", pack).stop()
     for name, organisation, role in [
         ("gauges", "water", "data_steward"),
@@ -251,7 +244,7 @@ def city(endpoints, tmp_path_factory):
     ]:
         add_user(data, name, organisation, role)
     tokens = {name: token_of(data, name) for name in ["gauges", "other", "admin"]}
-    server = serve(data, log, *options)
+    server = serve(data, log, *options, mqtt_port=mqtt)
     server.tokens, server.log, server.mqtt, server.options = tokens, log, mqtt, options
     for name in ["G-1", "G-2"]:
         post(server, "Things", gauge(name), "gauges")

@@ -9,7 +9,8 @@ use std::collections::HashMap;
 
 use catalog::Session;
 
-use super::{Conditions, DATASTREAM_STATE, OBSERVATION, instant, integer};
+use super::{Conditions, DATASTREAM, OBSERVATION, instant, integer};
+use crate::census::stream_facts;
 use crate::sta::table::Table;
 use crate::{City, CityError};
 
@@ -270,22 +271,26 @@ impl City {
         session: &Session,
         datastreams: &[i64],
     ) -> Result<HashMap<i64, Known>, CityError> {
+        // Of the register: a Datastream can be looked at as soon as it is there.
         let mut asked = Conditions::default();
-        asked.within("datastream", datastreams.iter().map(|id| integer(*id)));
+        asked.within("id", datastreams.iter().map(|id| integer(*id)));
         let sql = format!(
-            "SELECT CAST(datastream AS BIGINT) AS datastream, CAST(thing AS BIGINT) AS thing, \
-             name, unit, CAST(period_s AS DOUBLE) AS period_s FROM sensing.datastream_state{}",
+            "SELECT CAST(id AS BIGINT) AS id, CAST(thing AS BIGINT) AS thing, name, \
+             unit_of_measurement, properties FROM sensing.datastream{}",
             asked.clause()
         );
-        let table = self.sensed(session, &[DATASTREAM_STATE], &sql, &asked.params).await?;
+        let table = self.sensed(session, &[DATASTREAM], &sql, &asked.params).await?;
         let known = |row: usize| {
+            let (properties, unit) =
+                (table.text("properties", row), table.text("unit_of_measurement", row));
+            let facts = stream_facts(properties.as_deref(), unit.as_deref());
             let known = Known {
                 thing: table.integer("thing", row)?,
                 name: table.text("name", row).unwrap_or_default(),
-                unit: table.text("unit", row),
-                period_us: table.number("period_s", row).and_then(micros),
+                unit: facts.unit.map(String::from),
+                period_us: facts.period_s.and_then(micros),
             };
-            Some((table.integer("datastream", row)?, known))
+            Some((table.integer("id", row)?, known))
         };
         Ok((0..table.len()).filter_map(known).collect())
     }
