@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use catalog::Session;
+use sensing::plan::{IMPLAUSIBLE_FLAGS, plausible};
 
 use super::{Conditions, DATASTREAM, OBSERVATION, instant, integer};
 use crate::census::stream_facts;
@@ -26,8 +27,6 @@ const GAPS_MAX: usize = 1_000;
 const SPAN_US_MAX: i64 = 100 * 366 * 86_400 * 1_000_000;
 const US_PER_MS: i64 = 1_000;
 const US_PER_S: f64 = 1e6;
-/// Flags that leave a reading out; to be late alone does not.
-const EXCLUDING: i64 = 63;
 /// Every flag there is.
 const FLAGS: [i64; 7] = [1, 2, 4, 8, 16, 32, 64];
 
@@ -143,7 +142,7 @@ fn flags_sql() -> String {
 
 /// A number that counts: one that is there and not flagged.
 fn counted_sql() -> String {
-    format!("CASE WHEN (flags & {EXCLUDING}) = 0 THEN result_number END")
+    format!("CASE WHEN {} THEN result_number END", plausible("flags"))
 }
 
 /// Readings one by one, at most one more than fits; in whatever order they are found.
@@ -173,7 +172,7 @@ fn raw_buckets(table: &Table) -> Vec<Bucket> {
     let bucket = |row: usize| {
         let at_us = table.instant("phenomenon_time", row)?;
         let flags = table.integer("flags", row).unwrap_or(0);
-        let value = table.number("result_number", row).filter(|_| flags & EXCLUDING == 0);
+        let value = table.number("result_number", row).filter(|_| flags & IMPLAUSIBLE_FLAGS == 0);
         let values = value.map(|value| Values { min: value, max: value, mean: value });
         let point = Point { at_us, values, count: u64::from(value.is_some()), flags };
         Some(Bucket { point, first_us: at_us, last_us: at_us, readings: 1 })
