@@ -4,19 +4,18 @@ A small server in the test plays the endpoints; the pack is Chengdu's with sourc
 own. Nothing is asserted about how long something took, but for lower bounds on waits.
 """
 
-import importlib.util
 import json
 import shutil
-import subprocess
 import threading
 import time
 import urllib.request
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import paho.mqtt.client as paho
 import pytest
 
-from conftest import ROOT, SHUJIN, add_user, answer, free_port, rows_of, serve, shujin, token_of
+from conftest import ROOT, add_user, answer, free_port, rows_of, serve, shujin, token_of
 
 STA = "/sta/v1.1"
 MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"
@@ -370,7 +369,7 @@ def test_after_a_restart_what_is_there_is_not_taken_again(city, endpoints, tmp_p
     until(lambda: len([level for level in results(city, "G-1 level") if level == 1.0]) == 1)
     city.stop()
     log = tmp_path / "again.log"
-    again = serve(city.data, log, *city.options[2:])
+    again = serve(city.data, log, *city.options[2:], mqtt_port=city.mqtt)
     city.process, city.http, city.pg_port, city.log = again.process, again.http, again.pg_port, log
     until(lambda: sources(city)["gauges"]["duplicates"] > 0)
     assert len([level for level in results(city, "G-1 level") if level == 1.0]) == 1
@@ -395,12 +394,6 @@ def test_mistakes_in_sources_are_told_with_their_places(tmp_path):
 
 
 def test_topics_are_mapped(city):
-    if city.mqtt is None:
-        pytest.skip("this program has no --mqtt")
-    if not importlib.util.find_spec("paho"):
-        pytest.skip("paho-mqtt is not there")
-    from paho.mqtt import client as paho
-
     thing = gauge("W-7")
     thing["Datastreams"] = thing["Datastreams"][:1]
     post(city, "Things", thing, "gauges")
