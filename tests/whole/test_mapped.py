@@ -38,7 +38,7 @@ class Endpoints:
             def do_GET(self):
                 path = self.path.split("?")[0]
                 endpoints.asked[path].append(time.monotonic())
-                endpoints.headers[path] = dict(self.headers)
+                endpoints.headers[path] = self.headers
                 status, body, headers, delay_s = endpoints.answers[path](self.headers)
                 time.sleep(delay_s)
                 try:

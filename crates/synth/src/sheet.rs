@@ -239,6 +239,23 @@ impl Rows {
         self.shape(&wkb_point(plane.degrees(point)))
     }
 
+    /// Leaves the next cells empty.
+    pub fn nothing(&mut self, cells: usize) -> &mut Self {
+        for _ in 0..cells {
+            match self.column() {
+                Column::Text(column) => column.append_null(),
+                Column::Integer(column) => column.append_null(),
+                Column::Number(column) => column.append_null(),
+                Column::Boolean(column) => column.append_null(),
+                Column::Date(column) => column.append_null(),
+                Column::Timestamp(column) => column.append_null(),
+                Column::Money(column) => column.append_null(),
+                Column::Shape(column) => column.append_null(),
+            }
+        }
+        self
+    }
+
     pub fn finish(mut self) -> RecordBatch {
         assert_eq!(self.next, 0, "the last row is whole");
         let array = |column: &mut Column| -> ArrayRef {

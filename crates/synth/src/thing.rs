@@ -57,6 +57,9 @@ pub fn sharing(kind: &SensorKind) -> &'static str {
     if kind.shared { "open" } else { "own" }
 }
 
+/// Columns of a Datastream that are empty here: what it observed is the platform's to know.
+const UNSAID: usize = 6;
+
 type Fill = fn(&Book<'_>, &Spot<'_>, &mut Rows);
 
 pub fn write_all(plan: &Plan, fleet: &Fleet, dir: &Path) -> Result<Vec<(String, usize)>> {
@@ -92,11 +95,11 @@ fn procedures(plan: &Plan, dir: &Path) -> Result<(String, usize)> {
     let mut rows = Rows::new(&PROCEDURE);
     for (id, kind) in (1..).zip(&facts.kind) {
         rows.integer(id).text(&kind.name.zh).text(&kind.name.en).text("text/html");
-        rows.text(&json!(METADATA).to_string()).text(&kind.owner).text("open");
+        rows.text(&json!(METADATA).to_string()).text(&kind.owner).text("open").nothing(1);
     }
     let (name, owner) = (&facts.battery.name, &facts.kind[0].owner);
     rows.count(facts.kind.len() + 1).text(&name.zh).text(&name.en).text("text/html");
-    rows.text(&json!(METADATA).to_string()).text(owner).text("open");
+    rows.text(&json!(METADATA).to_string()).text(owner).text("open").nothing(1);
     write(dir, &PROCEDURE, rows)
 }
 
@@ -107,11 +110,11 @@ fn properties(plan: &Plan, dir: &Path) -> Result<(String, usize)> {
     for (id, kind) in (1..).zip(&facts.kind) {
         let definition = kind.definition.clone().unwrap_or_else(|| own(&kind.id));
         rows.integer(id).text(&kind.observes.zh).text(&definition).text(&kind.observes.en);
-        rows.text(&kind.owner).text("open");
+        rows.text(&kind.owner).text("open").nothing(1);
     }
     let (name, owner) = (&facts.battery.name, &facts.kind[0].owner);
     rows.count(facts.kind.len() + 1).text(&name.zh).text(&own("battery")).text(&name.en);
-    rows.text(owner).text("open");
+    rows.text(owner).text("open").nothing(1);
     write(dir, &PROPERTY, rows)
 }
 
@@ -223,7 +226,7 @@ fn location(book: &Book<'_>, spot: &Spot<'_>, rows: &mut Rows) {
     rows.integer(spot.number).text(&spot.code).text(&book.plan.micros[spot.micro].name.zh);
     rows.text(GEOJSON).text(&book.geojson(spot));
     terms(spot, rows);
-    rows.point(&book.plan.plane, spot.at);
+    rows.point(&book.plan.plane, spot.at).nothing(1);
 }
 
 fn thing(book: &Book<'_>, spot: &Spot<'_>, rows: &mut Rows) {
@@ -272,6 +275,7 @@ fn datastreams(book: &Book<'_>, spot: &Spot<'_>, rows: &mut Rows) {
     rows.boolean_or(Some(false)).text(&own.to_string()).integer(spot.number);
     rows.count(spot.kind_number + 1).count(spot.kind_number + 1);
     terms(spot, rows);
+    rows.nothing(UNSAID);
     if !kind.battery {
         return;
     }
@@ -284,6 +288,7 @@ fn datastreams(book: &Book<'_>, spot: &Spot<'_>, rows: &mut Rows) {
     rows.boolean_or(Some(false)).text(&own.to_string()).integer(spot.number);
     rows.count(facts.kind.len() + 1).count(facts.kind.len() + 1);
     terms(spot, rows);
+    rows.nothing(UNSAID);
 }
 
 /// The feature that observations are of: made from where the device stands, as for one that names
@@ -295,7 +300,7 @@ fn feature(book: &Book<'_>, spot: &Spot<'_>, rows: &mut Rows) {
     rows.integer(spot.number).text(&spot.code).text(&book.plan.micros[spot.micro].name.zh);
     rows.text(GEOJSON).text(&book.geojson(spot)).integer(spot.number);
     terms(spot, rows);
-    rows.point(&book.plan.plane, spot.at);
+    rows.point(&book.plan.plane, spot.at).nothing(1);
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The columns of the sensing datasets that a synthetic city fills; of the others there is nothing.
+//! The columns of the sensing datasets' files. An import wants all of a contract's columns, so those
+//! that a synthetic city has nothing for are there, last and empty.
 
 use crate::sheet::{Kind, Sheet};
 
@@ -12,6 +13,7 @@ pub const PROCEDURE: Sheet = Sheet {
         ("metadata", Kind::Text),
         ("owner", Kind::Text),
         ("sharing", Kind::Text),
+        ("properties", Kind::Text),
     ],
 };
 
@@ -24,6 +26,7 @@ pub const PROPERTY: Sheet = Sheet {
         ("description", Kind::Text),
         ("owner", Kind::Text),
         ("sharing", Kind::Text),
+        ("properties", Kind::Text),
     ],
 };
 
@@ -38,6 +41,7 @@ pub const LOCATION: Sheet = Sheet {
         ("owner", Kind::Text),
         ("sharing", Kind::Text),
         ("geometry", Kind::Point),
+        ("properties", Kind::Text),
     ],
 };
 
@@ -102,6 +106,12 @@ pub const DATASTREAM: Sheet = Sheet {
         ("observed_property", Kind::Integer),
         ("owner", Kind::Text),
         ("sharing", Kind::Text),
+        ("data_types", Kind::Text),
+        ("phenomenon_start", Kind::Timestamp),
+        ("phenomenon_end", Kind::Timestamp),
+        ("result_start", Kind::Timestamp),
+        ("result_end", Kind::Timestamp),
+        ("observed_area", Kind::Polygon),
     ],
 };
 
@@ -117,5 +127,6 @@ pub const FEATURE: Sheet = Sheet {
         ("owner", Kind::Text),
         ("sharing", Kind::Text),
         ("geometry", Kind::Point),
+        ("properties", Kind::Text),
     ],
 };
