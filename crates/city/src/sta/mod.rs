@@ -42,7 +42,6 @@ mod series;
 mod sheet;
 mod show;
 mod sights;
-mod table;
 pub(crate) mod table;
 
 use std::collections::{HashMap, VecDeque};
