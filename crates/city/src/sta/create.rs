@@ -271,6 +271,8 @@ impl City {
                 },
             };
             let time = observation.phenomenon_time.start();
+            let unsure = self.unsure_moments([(number, time.micros())]);
+            self.recall_moments(unsure).await?;
             let id = self.observation_id(&over, number, time)?;
             let row = ObservationRow::new(id, observation.clone(), feature);
             observed.push(Observed { row, terms: &stream.terms });
@@ -301,7 +303,16 @@ impl City {
             (key, observed.terms.clone())
         });
         deed.note_observed(noted.collect());
-        self.append_observed(&deed.session, observed).await
+        let kept = self.append_observed(&deed.session, observed).await;
+        if let Err(CityError::Lake(error)) = &kept
+            && error.is_back_pressure()
+            && observed.len() == 1
+        {
+            // The lake took nothing, so there is nothing to strike: while it is full nobody writes
+            // a correction for each that is refused.
+            deed.observed_none();
+        }
+        kept
     }
 }
 
