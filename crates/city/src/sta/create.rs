@@ -47,14 +47,24 @@ impl City {
     ) -> Result<StaCreated, CityError> {
         let deed = StaDeed::of(session);
         let made = self.sta_create_in(&deed, path, body).await;
-        if made.is_err() && path.target() == Target::Collection(EntityKind::Observation) {
-            self.note_refused(session, 1);
-        }
         self.whole(&deed, made).await
     }
 
     /// The same as a part of a deed, which whoever began it takes back where it fails.
     pub async fn sta_create_in(
+        &self,
+        deed: &StaDeed,
+        path: &ResourcePath,
+        body: &[u8],
+    ) -> Result<StaCreated, CityError> {
+        let made = self.create_in(deed, path, body).await;
+        if made.is_err() && path.target() == Target::Collection(EntityKind::Observation) {
+            self.note_refused(&deed.session, 1);
+        }
+        made
+    }
+
+    async fn create_in(
         &self,
         deed: &StaDeed,
         path: &ResourcePath,
