@@ -4,19 +4,18 @@ A small server in the test plays the endpoints; the pack is Chengdu's with sourc
 own. Nothing is asserted about how long something took, but for lower bounds on waits.
 """
 
-import importlib.util
 import json
 import shutil
-import subprocess
 import threading
 import time
 import urllib.request
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import paho.mqtt.client as paho
 import pytest
 
-from conftest import ROOT, SHUJIN, add_user, answer, free_port, rows_of, serve, shujin, token_of
+from conftest import ROOT, add_user, answer, free_port, rows_of, serve, shujin, token_of
 
 STA = "/sta/v1.1"
 MEASUREMENT = "http://www.opengis.net/def/observationType/OGC-OM/2.0/OM_Measurement"
@@ -226,11 +225,6 @@ def endpoints():
     endpoints.stop()
 
 
-def has_flag(flag):
-    done = subprocess.run([SHUJIN, "serve", "--help"], capture_output=True, text=True, check=True)
-    return flag in done.stdout
-
-
 @pytest.fixture(scope="module")
 def city(endpoints, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mapped")
@@ -240,9 +234,7 @@ def city(endpoints, tmp_path_factory):
     (secrets / "gauges").write_text(SECRET + "\n")
     # Things first: the city is made without sources asking before it has any.
     options = ["--pack", pack, "--source-secrets", secrets]
-    mqtt = free_port() if has_flag("--mqtt") else None
-    if mqtt:
-        options += ["--mqtt", f"127.0.0.1:{mqtt}"]
+    mqtt = free_port()
     serve(data, log, "--pack", pack).stop()
     for name, organisation, role in [
         ("gauges", "water", "data_steward"),
@@ -251,7 +243,7 @@ def city(endpoints, tmp_path_factory):
     ]:
         add_user(data, name, organisation, role)
     tokens = {name: token_of(data, name) for name in ["gauges", "other", "admin"]}
-    server = serve(data, log, *options)
+    server = serve(data, log, *options, mqtt_port=mqtt)
     server.tokens, server.log, server.mqtt, server.options = tokens, log, mqtt, options
     for name in ["G-1", "G-2"]:
         post(server, "Things", gauge(name), "gauges")
@@ -377,7 +369,7 @@ def test_after_a_restart_what_is_there_is_not_taken_again(city, endpoints, tmp_p
     until(lambda: len([level for level in results(city, "G-1 level") if level == 1.0]) == 1)
     city.stop()
     log = tmp_path / "again.log"
-    again = serve(city.data, log, *city.options[2:])
+    again = serve(city.data, log, *city.options[2:], mqtt_port=city.mqtt)
     city.process, city.http, city.pg_port, city.log = again.process, again.http, again.pg_port, log
     until(lambda: sources(city)["gauges"]["duplicates"] > 0)
     assert len([level for level in results(city, "G-1 level") if level == 1.0]) == 1
@@ -402,12 +394,6 @@ def test_mistakes_in_sources_are_told_with_their_places(tmp_path):
 
 
 def test_topics_are_mapped(city):
-    if city.mqtt is None:
-        pytest.skip("this program has no --mqtt")
-    if not importlib.util.find_spec("paho"):
-        pytest.skip("paho-mqtt is not there")
-    from paho.mqtt import client as paho
-
     thing = gauge("W-7")
     thing["Datastreams"] = thing["Datastreams"][:1]
     post(city, "Things", thing, "gauges")

@@ -127,7 +127,7 @@ impl<H: Hooks> Broker<H> {
         members: &[&Met<'_, H>],
         say: &mut impl FnMut(&Heard<'_, H>) -> Option<Message>,
     ) {
-        let first = self.round.fetch_add(1, Ordering::Relaxed);
+        let first = self.round.load(Ordering::Relaxed);
         for with_room in [true, false] {
             for place in 0..members.len() {
                 let met = members[first.wrapping_add(place) % members.len()];
@@ -139,6 +139,8 @@ impl<H: Hooks> Broker<H> {
                 let heard = Heard { subscription, session: &session, topic: met.topic };
                 if let Some(message) = say(&heard) {
                     session.offer(delivery(subscription, message));
+                    // Who is asked and told nothing takes no turn.
+                    self.round.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
             }

@@ -131,7 +131,8 @@ pub(super) fn rows(
     columns.insert("period_s", numbers(&devices, |device| device.sum.period_s));
     let uptime = |device: &Device<'_>| {
         let Sum { expected, came, .. } = device.sum;
-        (expected > 0.0).then(|| came / expected)
+        // Of one that is retired nothing is expected.
+        (expected > 0.0 && device.state != State::Retired).then(|| came / expected)
     };
     columns.insert("uptime_share", numbers(&devices, uptime));
     let valid = |device: &Device<'_>| {

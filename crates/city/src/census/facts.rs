@@ -25,7 +25,7 @@ pub(super) struct ThingFacts {
 
 /// What a Datastream says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct StreamFacts {
+pub(crate) struct StreamFacts {
     pub period_s: Option<f64>,
     pub is_battery: bool,
     pub unit: Option<Box<str>>,
@@ -115,7 +115,8 @@ fn thing_facts(properties: Option<&str>) -> ThingFacts {
     }
 }
 
-fn stream_facts(properties: Option<&str>, unit: Option<&str>) -> StreamFacts {
+/// What a Datastream says of itself by its properties and its unit, both JSON.
+pub(crate) fn stream_facts(properties: Option<&str>, unit: Option<&str>) -> StreamFacts {
     let (properties, unit) = (object(properties), object(unit));
     let period_s = properties.get("period_s").and_then(Value::as_f64);
     let told = |name: &str| unit.get(name).and_then(Value::as_str);

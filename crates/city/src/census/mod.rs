@@ -34,6 +34,8 @@ use crate::observations::DATASTREAM;
 use crate::source::{Stores, no_past};
 use facts::Facts;
 
+pub(crate) use facts::stream_facts;
+
 const THING: &str = "sensing.thing";
 const OBSERVED_PROPERTY: &str = "sensing.observed_property";
 

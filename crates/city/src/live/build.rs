@@ -3,7 +3,6 @@
 //! One pass over the rows, in the lake's batches: no table of groups is built beside the memory
 //! itself, so a start needs no more room than what it makes.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};

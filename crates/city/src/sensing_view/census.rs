@@ -100,12 +100,12 @@ impl Tally {
         (standing > 0).then(|| connected as f64 / standing as f64)
     }
 
-    /// The mean over devices of which it is known.
+    /// The mean over devices that are not retired and of which it is known.
     pub fn valid_share(&self) -> Option<f64> {
         self.valid.value()
     }
 
-    /// The mean over devices of which it is known.
+    /// The mean over devices that are not retired and of which it is known.
     pub fn uptime_share(&self) -> Option<f64> {
         self.uptime.value()
     }
@@ -183,11 +183,11 @@ impl City {
         if let Some(area) = area {
             asked.with("starts_with(area_code, {})", text(pack::codes::area_prefix(area)));
         }
+        let (valid, uptime) = (standing("valid_share"), standing("uptime_share"));
         let sql = format!(
             "SELECT {key} AS grouped, state, count(*) AS devices, \
-             sum(CAST(valid_share AS DOUBLE)) AS valid_sum, count(valid_share) AS valid_count, \
-             sum(CAST(uptime_share AS DOUBLE)) AS uptime_sum, \
-             count(uptime_share) AS uptime_count, \
+             sum({valid}) AS valid_sum, count({valid}) AS valid_count, \
+             sum({uptime}) AS uptime_sum, count({uptime}) AS uptime_count, \
              count(CASE WHEN state <> 'retired' AND CAST(maintenance_due AS VARCHAR) <= $1 \
              THEN 1 END) AS due \
              FROM sensing.device_state{} GROUP BY 1, 2",
@@ -255,6 +255,11 @@ impl City {
         };
         Ok((0..table.len()).filter_map(child).collect())
     }
+}
+
+/// A share as a number, of those that are not retired.
+fn standing(share: &str) -> String {
+    format!("CASE WHEN state <> 'retired' THEN CAST({share} AS DOUBLE) END")
 }
 
 /// One row for each key.

@@ -55,8 +55,8 @@ pub struct Whereabouts {
     /// µs since 1970.
     pub since_us: i64,
     pub name: Option<String>,
-    /// As it was given: GeoJSON mostly.
-    pub location: Value,
+    /// A geometry of GeoJSON; none where it was told in another encoding.
+    pub location: Option<Value>,
 }
 
 #[derive(Debug)]
@@ -81,6 +81,18 @@ fn everybody() -> Text {
 
 fn read(text: Option<String>) -> Value {
     text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null)
+}
+
+/// The geometry of a place: the place itself, or that of a feature.
+fn placed(location: Value) -> Option<Value> {
+    let Value::Object(mut members) = location else { return None };
+    match members.get("type").and_then(Value::as_str) {
+        Some("Feature") => members.remove("geometry").filter(Value::is_object),
+        Some(_) if members.contains_key("coordinates") || members.contains_key("geometries") => {
+            Some(Value::Object(members))
+        }
+        _ => None,
+    }
 }
 
 /// GeoJSON, to seven decimals of a degree: a centimetre.
@@ -184,7 +196,7 @@ impl City {
             Some(Whereabouts {
                 since_us: table.instant("since", row)?,
                 name: table.text("name", row),
-                location: read(table.text("location", row)),
+                location: placed(read(table.text("location", row))),
             })
         };
         Ok((0..table.len()).filter_map(place).collect())
@@ -209,5 +221,29 @@ impl City {
             }
         }
         Ok(seers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_geometry_or_nothing() {
+        let point = json!({"type": "Point", "coordinates": [104.0, 30.6]});
+        assert_eq!(placed(point.clone()), Some(point.clone()));
+        let feature = json!({"type": "Feature", "properties": {}, "geometry": point.clone()});
+        assert_eq!(placed(feature), Some(point));
+        let wrongs = [
+            json!("on the roof"),
+            json!(null),
+            json!({"type": "Feature", "geometry": null}),
+            json!({"address": "1"}),
+        ];
+        for wrong in wrongs {
+            assert_eq!(placed(wrong.clone()), None, "{wrong}");
+        }
     }
 }

@@ -15,6 +15,8 @@ use crate::{City, CityError};
 
 /// Areas whose people are spread, at most; where there are more, larger ones are taken.
 const PEOPLED_AREAS_MAX: u64 = 25_000;
+/// Areas that know fewer of the people than this are passed over for larger ones.
+const PEOPLE_SHARE_MIN: f64 = 0.9;
 /// Outlines of key areas.
 const OUTLINES_MAX: usize = 1_000;
 /// Levels of areas, the smallest first. Micro grids are smaller than a cell.
@@ -94,6 +96,27 @@ impl Ground {
         sorted_once(&mut cells);
         Self { grid, areas, cells, people, peopled }
     }
+}
+
+/// Areas of one level of which is known how many people live there.
+#[derive(Debug)]
+struct Level {
+    name: String,
+    count: u64,
+    people: f64,
+}
+
+/// The smallest areas that tell of nearly everybody: where only some of them are known, larger
+/// ones know more.
+fn smallest(levels: &[Level]) -> Option<&'static str> {
+    let of = |name: &str| levels.iter().find(|level| level.name == name);
+    let everybody = LEVELS.iter().filter_map(|name| of(name)).map(|level| level.people);
+    let enough = everybody.fold(0.0, f64::max) * PEOPLE_SHARE_MIN;
+    LEVELS.into_iter().find(|name| {
+        of(name).is_some_and(|level| {
+            (1..=PEOPLED_AREAS_MAX).contains(&level.count) && level.people >= enough
+        })
+    })
 }
 
 fn sorted_once(cells: &mut Vec<usize>) {
@@ -207,17 +230,17 @@ impl City {
         };
         let (dataset, level) = (quoted_table(&fields.dataset), quoted(&fields.level));
         let sql = format!(
-            "SELECT {level} AS level, count(*) AS n FROM {dataset} WHERE {people} > 0 GROUP BY 1"
+            "SELECT {level} AS level, count(*) AS n, sum(CAST({people} AS DOUBLE)) AS people \
+             FROM {dataset} WHERE {people} > 0 GROUP BY 1"
         );
         let levels = self.sensed(session, &[&fields.dataset], &sql, &[]).await?;
-        let known = |wanted: &&str| {
-            (0..levels.len()).any(|row| {
-                let count = super::count_of(&levels, "n", row);
-                levels.text("level", row).as_deref() == Some(*wanted)
-                    && (1..=PEOPLED_AREAS_MAX).contains(&count)
-            })
+        let level_of = |row: usize| {
+            let name = levels.text("level", row)?;
+            let count = super::count_of(&levels, "n", row);
+            Some(Level { name, count, people: levels.number("people", row)? })
         };
-        let Some(smallest) = LEVELS.into_iter().find(known) else { return Ok(Vec::new()) };
+        let found: Vec<Level> = (0..levels.len()).filter_map(level_of).collect();
+        let Some(smallest) = smallest(&found) else { return Ok(Vec::new()) };
         let mut asked = Conditions::default();
         asked.with(&format!("{level} = {{}}"), text(smallest));
         asked.plain(&format!("{people} > 0"));
@@ -297,6 +320,18 @@ pub(super) mod tests {
         let ground = Ground::of(outlines, 100.0);
         let all: f64 = ground.people.iter().sum();
         assert!((all - 507.0).abs() < 10.0, "{all}");
+    }
+
+    #[test]
+    fn areas_that_know_a_few_people_only_are_passed_over() {
+        let level =
+            |name: &str, count: u64, people: f64| Level { name: name.into(), count, people };
+        let all = [level("grid", 3, 50.0), level("street", 260, 9_900.0), level("x", 1, 1e9)];
+        assert_eq!(smallest(&all), Some("street"));
+        let all = [level("grid", 30_000, 9_800.0), level("district", 20, 1e4)];
+        assert_eq!(smallest(&all), Some("district"), "too many grids");
+        assert_eq!(smallest(&[level("community", 5, 10.0)]), Some("community"));
+        assert_eq!(smallest(&[]), None);
     }
 
     #[test]

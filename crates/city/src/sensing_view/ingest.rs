@@ -39,8 +39,9 @@ pub struct Ingest {
     pub rate_per_s: f64,
     /// Rows of the last minute.
     pub rows_minute: f64,
-    /// Of those, as many as the producers' share of flagged and refused ones since they began.
+    /// Of those, what a rule found implausible.
     pub flagged_minute: f64,
+    /// What was refused in the last minute.
     pub refused_minute: f64,
     pub producers: Vec<ProducerRow>,
 }

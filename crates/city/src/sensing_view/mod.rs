@@ -41,6 +41,7 @@ pub use series::{Point, SERIES_MAX, SERIES_POINTS_MAX, Series, SeriesAsked, Seri
 pub(crate) use coverage::Coverages;
 
 const DEVICE_STATE: &str = "sensing.device_state";
+const DATASTREAM: &str = "sensing.datastream";
 const DATASTREAM_STATE: &str = "sensing.datastream_state";
 const PRODUCER: &str = "sensing.producer";
 const OBSERVATION: &str = "sensing.observation";

@@ -8,8 +8,10 @@
 use std::collections::HashMap;
 
 use catalog::Session;
+use sensing::plan::{IMPLAUSIBLE_FLAGS, plausible};
 
-use super::{Conditions, DATASTREAM_STATE, OBSERVATION, instant, integer};
+use super::{Conditions, DATASTREAM, OBSERVATION, instant, integer};
+use crate::census::stream_facts;
 use crate::sta::table::Table;
 use crate::{City, CityError};
 
@@ -25,8 +27,6 @@ const GAPS_MAX: usize = 1_000;
 const SPAN_US_MAX: i64 = 100 * 366 * 86_400 * 1_000_000;
 const US_PER_MS: i64 = 1_000;
 const US_PER_S: f64 = 1e6;
-/// Flags that leave a reading out; to be late alone does not.
-const EXCLUDING: i64 = 63;
 /// Every flag there is.
 const FLAGS: [i64; 7] = [1, 2, 4, 8, 16, 32, 64];
 
@@ -142,7 +142,7 @@ fn flags_sql() -> String {
 
 /// A number that counts: one that is there and not flagged.
 fn counted_sql() -> String {
-    format!("CASE WHEN (flags & {EXCLUDING}) = 0 THEN result_number END")
+    format!("CASE WHEN {} THEN result_number END", plausible("flags"))
 }
 
 /// Readings one by one, at most one more than fits; in whatever order they are found.
@@ -172,7 +172,7 @@ fn raw_buckets(table: &Table) -> Vec<Bucket> {
     let bucket = |row: usize| {
         let at_us = table.instant("phenomenon_time", row)?;
         let flags = table.integer("flags", row).unwrap_or(0);
-        let value = table.number("result_number", row).filter(|_| flags & EXCLUDING == 0);
+        let value = table.number("result_number", row).filter(|_| flags & IMPLAUSIBLE_FLAGS == 0);
         let values = value.map(|value| Values { min: value, max: value, mean: value });
         let point = Point { at_us, values, count: u64::from(value.is_some()), flags };
         Some(Bucket { point, first_us: at_us, last_us: at_us, readings: 1 })
@@ -270,22 +270,26 @@ impl City {
         session: &Session,
         datastreams: &[i64],
     ) -> Result<HashMap<i64, Known>, CityError> {
+        // Of the register: a Datastream can be looked at as soon as it is there.
         let mut asked = Conditions::default();
-        asked.within("datastream", datastreams.iter().map(|id| integer(*id)));
+        asked.within("id", datastreams.iter().map(|id| integer(*id)));
         let sql = format!(
-            "SELECT CAST(datastream AS BIGINT) AS datastream, CAST(thing AS BIGINT) AS thing, \
-             name, unit, CAST(period_s AS DOUBLE) AS period_s FROM sensing.datastream_state{}",
+            "SELECT CAST(id AS BIGINT) AS id, CAST(thing AS BIGINT) AS thing, name, \
+             unit_of_measurement, properties FROM sensing.datastream{}",
             asked.clause()
         );
-        let table = self.sensed(session, &[DATASTREAM_STATE], &sql, &asked.params).await?;
+        let table = self.sensed(session, &[DATASTREAM], &sql, &asked.params).await?;
         let known = |row: usize| {
+            let (properties, unit) =
+                (table.text("properties", row), table.text("unit_of_measurement", row));
+            let facts = stream_facts(properties.as_deref(), unit.as_deref());
             let known = Known {
                 thing: table.integer("thing", row)?,
                 name: table.text("name", row).unwrap_or_default(),
-                unit: table.text("unit", row),
-                period_us: table.number("period_s", row).and_then(micros),
+                unit: facts.unit.map(String::from),
+                period_us: facts.period_s.and_then(micros),
             };
-            Some((table.integer("datastream", row)?, known))
+            Some((table.integer("id", row)?, known))
         };
         Ok((0..table.len()).filter_map(known).collect())
     }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use arrow::array::BooleanArray;
 use arrow::record_batch::RecordBatch;
@@ -13,6 +14,8 @@ use crate::{City, CityError};
 
 /// Sights that are kept at once. All are looked up again when there are more.
 const SIGHTS_MAX: usize = 8_192;
+/// And each for so long: a grant ends by the clock, which moves no epoch.
+const KEPT_SECONDS: u64 = 5;
 
 /// What one principal sees of one dataset.
 #[derive(Debug)]
@@ -36,6 +39,15 @@ impl StaSight {
     pub(super) fn moves(&self) -> bool {
         self.sight.as_ref().is_some_and(Sight::moving)
     }
+
+    /// Whether the same is seen as by what was found now.
+    fn is_still(&self, found: Option<&Sight>) -> bool {
+        match (&self.sight, found) {
+            (Some(kept), Some(found)) => kept.same_rules(found),
+            (None, None) => true,
+            _ => false,
+        }
+    }
 }
 
 /// Kept under the principal's address, which nobody else has while it is held here.
@@ -52,7 +64,14 @@ struct Book {
 struct Kept {
     _principal: Arc<Principal>,
     epoch: u64,
+    since: Instant,
     sight: Arc<StaSight>,
+}
+
+impl Kept {
+    fn stands(&self, epoch: u64) -> bool {
+        self.epoch == epoch && self.since.elapsed() < Duration::from_secs(KEPT_SECONDS)
+    }
 }
 
 impl City {
@@ -69,10 +88,10 @@ impl City {
         dataset: &str,
     ) -> Result<Arc<StaSight>, CityError> {
         let key = (Arc::as_ptr(&session.principal).addr(), dataset.to_owned());
-        let epoch = self.sight_epoch();
+        let (epoch, since) = (self.sight_epoch(), Instant::now());
         {
             let book = self.sta.sights.0.lock().expect("no one panics while holding the sights");
-            if let Some(kept) = book.kept.get(&key).filter(|kept| kept.epoch == epoch) {
+            if let Some(kept) = book.kept.get(&key).filter(|kept| kept.stands(epoch)) {
                 return Ok(kept.sight.clone());
             }
         }
@@ -82,12 +101,21 @@ impl City {
         let whole = |sight: &Sight| contract.fields.iter().all(|field| sight.plain(&field.name));
         let sight = found.filter(whole);
         let mut book = self.sta.sights.0.lock().expect("no one panics while holding the sights");
+        let before = book.kept.get(&key).map(|kept| kept.sight.clone());
+        let same = before.filter(|before| before.is_still(sight.as_ref()));
         if book.kept.len() >= SIGHTS_MAX {
             book.kept.clear();
         }
-        book.last += 1;
-        let sight = Arc::new(StaSight { number: book.last, sight });
-        let kept = Kept { _principal: session.principal.clone(), epoch, sight: sight.clone() };
+        let sight = match same {
+            // What was remembered of rows by its number holds.
+            Some(same) => same,
+            None => {
+                book.last += 1;
+                Arc::new(StaSight { number: book.last, sight })
+            }
+        };
+        let principal = session.principal.clone();
+        let kept = Kept { _principal: principal, epoch, since, sight: sight.clone() };
         book.kept.insert(key, kept);
         Ok(sight)
     }

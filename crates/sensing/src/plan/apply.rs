@@ -28,6 +28,9 @@ const GROUPS: &str = "g";
 /// Monday, 5 January 1970, where windows of a fixed length begin.
 const ANCHOR_US: i64 = 4 * MICROS_PER_DAY;
 const MONTHS_PER_YEAR: i64 = 12;
+/// The longest window, a century: what is added to a time stays a time.
+const WINDOW_MONTHS_MAX: i32 = 1_200;
+const WINDOW_US_MAX: i64 = 36_525 * MICROS_PER_DAY;
 
 /// The page of groups, their number if it is asked for, and what the columns mean.
 pub(super) struct Grouped {
@@ -366,6 +369,9 @@ fn again(term: &Term, names: &[String]) -> Term {
 /// Where the window begins that a time falls into, as [`odata::semantics`](crate::odata::semantics)
 /// lays them.
 fn window_start(compiler: &mut Compiler<'_>, window: &Window, span: Span) -> Result<Scalar> {
+    if window.length.months > WINDOW_MONTHS_MAX || window.length.micros > WINDOW_US_MAX {
+        return Err(compiler.unsupported(span, "a window", "it is longer than a century"));
+    }
     let path: &Path = &window.time;
     let Some(time) = compiler.path(path, span)?.as_period().map(|period| period.start) else {
         return Err(compiler.unsupported(span, "a window", "its path leads to no time"));

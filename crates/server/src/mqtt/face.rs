@@ -222,6 +222,8 @@ impl Face {
         match answer.map_err(|error| refusal(&error.into()))? {
             StaAnswer::Entity(item) => Ok(Some(*item)),
             StaAnswer::Page(page) => Ok(page.items.into_iter().next()),
+            // Nobody subscribes to groups.
+            StaAnswer::Groups(_) => Ok(None),
         }
     }
 }

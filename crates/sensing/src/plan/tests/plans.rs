@@ -208,6 +208,19 @@ fn only_known_functions_are_called() {
     }
 }
 
+#[test]
+fn a_window_is_a_century_at_most() {
+    let apply = |length: &str| {
+        format!(
+            "Observations?$apply=groupby((window(phenomenonTime,'{length}')),\
+             aggregate(result with sum as total))"
+        )
+    };
+    for long in ["P101Y", "P36526D", "P178956970Y"] {
+        assert_eq!(refused(&apply(long)).0, PlanErrorKind::Unsupported, "{long}");
+    }
+}
+
 /// Whatever is read is planned or refused, never a panic, and its statements are numbered well.
 #[test]
 fn parameters_and_places_agree() {

@@ -38,9 +38,11 @@ pub struct DeviceCounts {
     pub retired: u64,
     /// Connected, reporting and silent ones of all that are not retired.
     pub connected_share: Option<f64>,
-    /// Readings that no rule flagged; the mean over devices of which it is known.
+    /// Readings that no rule flagged; the mean over devices that are not retired and of which it is
+    /// known.
     pub valid_share: Option<f64>,
-    /// Expected readings that came; the mean over devices of which it is known.
+    /// Expected readings that came; the mean over devices that are not retired and of which it is
+    /// known.
     pub uptime_share: Option<f64>,
     /// Not retired, and to be maintained by today.
     pub maintenance_due: u64,

@@ -120,9 +120,9 @@ pub struct PlaceView {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<DateTime<Utc>>,
     pub name: Option<String>,
-    /// As it was given: GeoJSON mostly.
-    #[schema(value_type = Object)]
-    pub location: Value,
+    /// A geometry of GeoJSON; null where it was told in another encoding.
+    #[schema(value_type = Option<Object>)]
+    pub location: Option<Value>,
 }
 
 /// The Thing that carries a device's connection.

@@ -46,9 +46,9 @@ pub struct IngestView {
     /// Of all producers that one sees.
     pub rate_per_s: f64,
     pub rows_minute: f64,
-    /// Of the last minute's rows, by the producers' share of flagged ones since they began.
+    /// Of the last minute's rows, what a rule found implausible.
     pub flagged_minute: f64,
-    /// The same of refused ones.
+    /// What was refused in the last minute.
     pub refused_minute: f64,
     /// The busiest first.
     pub producers: Vec<ProducerView>,
