@@ -23,7 +23,8 @@ use crate::hooks::{Grant, Hooks, Publication};
 use crate::lanes::Answer;
 use crate::limits::{
     IN_FLIGHT_MAX, PACE_SECONDS_MAX, PACES_MAX, PACKET_BYTES_MAX, RECEIVE_MAX, RECHECK_SECONDS,
-    SESSION_EXPIRY_SECONDS_MAX, TOPIC_ALIASES_MAX, WRITE_BYTES, WRITTEN_AT_ONCE_MAX, seconds,
+    SESSION_EXPIRY_SECONDS_MAX, SETTLE_SECONDS_MAX, TOPIC_ALIASES_MAX, WRITE_BYTES,
+    WRITTEN_AT_ONCE_MAX, seconds,
 };
 use crate::packet::{
     Asked, Disconnect, Packet, Publish, QoS, RetainHandling, Subscribe, Unsubscribe, Version, Will,
@@ -252,11 +253,13 @@ impl<H: Hooks, S: AsyncRead + AsyncWrite + Send + Unpin> Connection<'_, H, S> {
         let taken = {
             let mut state = self.session.state.lock();
             if *self.session.turn.borrow() != self.turn {
+                // Whoever has the session now may be who was to be woken.
+                self.session.waiting.notify_one();
                 return;
             }
             state.take(WRITTEN_AT_ONCE_MAX, self.window, now)
         };
-        if taken.len() == WRITTEN_AT_ONCE_MAX {
+        if !taken.is_empty() {
             // There may be more: after the client has been heard.
             self.session.waiting.notify_one();
         }
@@ -313,6 +316,7 @@ impl<H: Hooks, S: AsyncRead + AsyncWrite + Send + Unpin> Connection<'_, H, S> {
         if let Some(fault) = name_fault(&topic) {
             return Err(End::Refused(Reason::TOPIC_INVALID, fault.to_owned()));
         }
+        self.paced().await?;
         let answer = match publish.qos {
             QoS::AtMostOnce => None,
             qos => {
@@ -327,10 +331,6 @@ impl<H: Hooks, S: AsyncRead + AsyncWrite + Send + Unpin> Connection<'_, H, S> {
                 Some(sender)
             }
         };
-        for _ in 0..PACES_MAX {
-            let Some(wait) = self.broker.hooks.pace(&self.client) else { break };
-            tokio::time::sleep(wait.min(seconds(PACE_SECONDS_MAX))).await;
-        }
         let publication = Publication {
             client: self.client.clone(),
             origin: self.session.number,
@@ -342,6 +342,20 @@ impl<H: Hooks, S: AsyncRead + AsyncWrite + Send + Unpin> Connection<'_, H, S> {
             true => Ok(()),
             false => Err(End::Stopping),
         }
+    }
+
+    /// Waits for the principal's rate; what is answered meanwhile is acknowledged.
+    async fn paced(&mut self) -> Result<(), End> {
+        for _ in 0..PACES_MAX {
+            let Some(wait) = self.broker.hooks.pace(&self.client) else { break };
+            self.answer_ready()?;
+            self.flush().await?;
+            if *self.broker.stop.borrow() {
+                return Err(End::Stopping);
+            }
+            tokio::time::sleep(wait.min(seconds(PACE_SECONDS_MAX))).await;
+        }
+        Ok(())
     }
 
     fn topic_of(&mut self, topic: String, alias: Option<u16>) -> Result<String, End> {
@@ -366,6 +380,8 @@ impl<H: Hooks, S: AsyncRead + AsyncWrite + Send + Unpin> Connection<'_, H, S> {
         let Subscribe { packet_id, id, filters } = subscribe;
         let (mut codes, mut retained) = (Vec::with_capacity(filters.len()), Vec::new());
         for asked in filters {
+            // Each is a question or two.
+            self.paced().await?;
             if asked.no_local && shared(&asked.filter).0.is_some() {
                 let text = "a shared subscription cannot leave out one's own".to_owned();
                 return Err(End::Refused(Reason::PROTOCOL_ERROR, text));
@@ -435,8 +451,26 @@ impl<H: Hooks, S: AsyncRead + AsyncWrite + Send + Unpin> Connection<'_, H, S> {
         encode::unsuback(&mut self.line.out, self.version, unsubscribe.packet_id, &codes);
     }
 
+    /// Waits a little for publishes that are under way: where the server stops, so that what is kept
+    /// is acknowledged and not sent again; at QoS 2, so that the session knows what was taken.
+    async fn settle(&mut self, end: &End) {
+        let stops = matches!(end, End::Stopping);
+        if !stops && self.pending.iter().all(|pending| pending.qos != QoS::ExactlyOnce) {
+            return;
+        }
+        let until = Instant::now() + seconds(SETTLE_SECONDS_MAX);
+        while let Some(first) = self.pending.front_mut() {
+            let answer = tokio::time::timeout_at(until, &mut first.answer).await;
+            let Ok(Ok(answer)) = answer else { return };
+            if self.answered(answer).is_err() && stops {
+                return;
+            }
+        }
+    }
+
     /// Says goodbye, lets go of the session and does what the will says.
     async fn end(mut self, end: End, mut will: Option<Will>, asked_expiry_s: u32) {
+        self.settle(&end).await;
         let version = self.version;
         let (reason, text) = match &end {
             End::Refused(reason, text) => (Some(*reason), text.as_str()),

@@ -86,7 +86,8 @@ fn answer(out: &mut BytesMut, kind: u8, version: Version, id: u16, refusal: Opti
             let properties = words(&refusal.text);
             out.put_u8(kind);
             put_varint(out, 3 + properties.len());
-            out.put_slice(&[high, low, refusal.reason.0]);
+            let reason = if kind == PUBCOMP { refusal.reason } else { refusal.reason.of_puback() };
+            out.put_slice(&[high, low, reason.0]);
             out.put_slice(&properties);
         }
     }
@@ -110,7 +111,7 @@ pub(crate) fn suback(
     let code = |code: &Result<QoS, Refusal>| match (code, version) {
         (Ok(qos), _) => qos.bits(),
         (Err(_), Version::V311) => Reason::UNSPECIFIED.0,
-        (Err(refusal), Version::V5) => refusal.reason.0,
+        (Err(refusal), Version::V5) => refusal.reason.of_suback().0,
     };
     let first = codes.iter().find_map(|code| code.as_ref().err());
     let codes: Vec<u8> = codes.iter().map(code).collect();

@@ -12,6 +12,8 @@ pub const CONNECT_SECONDS_MAX: u64 = 10;
 pub const WRITE_SECONDS_MAX: u64 = 20;
 /// Silence that is borne where a client asks for no keep-alive, or for a longer one.
 pub const KEEP_ALIVE_SECONDS_MAX: u16 = 3_600;
+/// What is under way at a connection's end is waited for so long.
+pub const SETTLE_SECONDS_MAX: u64 = 3;
 /// How often it is asked whether a client is still good.
 pub const RECHECK_SECONDS: u64 = 10;
 
@@ -23,8 +25,12 @@ pub const IN_FLIGHT_MAX: usize = 256;
 pub const QUEUED_MESSAGES_MAX: usize = 1_000;
 /// And their bytes.
 pub const QUEUED_BYTES_MAX: usize = 4 << 20;
+/// The same of all clients together, with what they have not acknowledged.
+pub const HELD_BYTES_MAX: usize = 512 << 20;
 /// Messages that are written to a client before it is read from again.
 pub const WRITTEN_AT_ONCE_MAX: usize = 256;
+/// And about so many of their bytes.
+pub const WRITTEN_AT_ONCE_BYTES_MAX: usize = 1 << 20;
 
 /// Publishes that wait in one lane.
 pub const LANE_PUBLISHES_MAX: usize = 8_192;

@@ -36,6 +36,36 @@ impl Reason {
         self.0 >= 0x80
     }
 
+    /// The same where a PUBACK or PUBREC may say it (OASIS MQTT 5.0, 3.4.2.1): a client may hang up
+    /// on a code that its packet does not have.
+    pub(crate) fn of_puback(self) -> Self {
+        match self {
+            Self::SUCCESS
+            | Self::UNSPECIFIED
+            | Self::IMPLEMENTATION
+            | Self::NOT_AUTHORIZED
+            | Self::TOPIC_INVALID
+            | Self::QUOTA
+            | Self::PAYLOAD_INVALID => self,
+            Self::TOO_LARGE | Self::BUSY => Self::QUOTA,
+            _ => Self::UNSPECIFIED,
+        }
+    }
+
+    /// The same of a SUBACK (3.9.3).
+    pub(crate) fn of_suback(self) -> Self {
+        match self {
+            Self::UNSPECIFIED
+            | Self::IMPLEMENTATION
+            | Self::NOT_AUTHORIZED
+            | Self::FILTER_INVALID
+            | Self::QUOTA => self,
+            Self::TOPIC_INVALID | Self::PAYLOAD_INVALID => Self::FILTER_INVALID,
+            Self::TOO_LARGE | Self::BUSY => Self::QUOTA,
+            _ => Self::UNSPECIFIED,
+        }
+    }
+
     /// What a CONNACK of 3.1.1 says of it (OASIS MQTT 3.1.1, table 3.1).
     pub(crate) fn of_connack_311(self) -> u8 {
         match self {
@@ -84,6 +114,14 @@ fn cut(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_packet_has_its_codes() {
+        assert_eq!(Reason::TOO_LARGE.of_puback(), Reason::QUOTA);
+        assert_eq!(Reason::UNAVAILABLE.of_puback(), Reason::UNSPECIFIED);
+        assert_eq!(Reason::PAYLOAD_INVALID.of_suback(), Reason::FILTER_INVALID);
+        assert_eq!(Reason::NOT_AUTHORIZED.of_suback(), Reason::NOT_AUTHORIZED);
+    }
 
     #[test]
     fn a_long_reason_is_cut_between_characters() {

@@ -2,6 +2,7 @@
 //! It outlasts its connection for as long as the client asked, within bounds.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -10,8 +11,13 @@ use tokio::time::Instant;
 
 use crate::figures::{FIGURES, count};
 use crate::hooks::{Hooks, Message};
-use crate::limits::{QUEUED_BYTES_MAX, QUEUED_MESSAGES_MAX};
+use crate::limits::{
+    HELD_BYTES_MAX, QUEUED_BYTES_MAX, QUEUED_MESSAGES_MAX, WRITTEN_AT_ONCE_BYTES_MAX,
+};
 use crate::packet::QoS;
+
+/// Bytes that are held for all clients of the process: in queues and in flight.
+static HELD_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 /// A filter that a client subscribes to.
 pub(crate) struct Subscription<H: Hooks> {
@@ -77,6 +83,7 @@ pub(crate) struct State<H: Hooks> {
     queued_bytes: usize,
     /// Sent and not acknowledged, in order.
     in_flight: VecDeque<(u16, Delivery)>,
+    in_flight_bytes: usize,
     last_id: u16,
     /// How many of those in flight have been sent on this connection.
     sent_again: usize,
@@ -98,6 +105,7 @@ impl<H: Hooks> Session<H> {
                 queue: VecDeque::new(),
                 queued_bytes: 0,
                 in_flight: VecDeque::new(),
+                in_flight_bytes: 0,
                 last_id: 0,
                 sent_again: 0,
             }),
@@ -113,12 +121,15 @@ impl<H: Hooks> Session<H> {
             if !state.is_connected && delivery.qos == QoS::AtMostOnce {
                 return;
             }
-            state.queued_bytes += delivery.bytes();
+            let bytes = delivery.bytes();
+            state.queued_bytes += bytes;
+            let held_bytes = HELD_BYTES.fetch_add(bytes, Ordering::Relaxed) + bytes;
             state.queue.push_back(delivery);
-            let mut dropped = 0;
+            let mut dropped = usize::from(held_bytes > HELD_BYTES_MAX && state.drop_oldest());
             while state.queue.len() > QUEUED_MESSAGES_MAX || state.queued_bytes > QUEUED_BYTES_MAX {
-                let Some(oldest) = state.queue.pop_front() else { break };
-                state.queued_bytes -= oldest.bytes();
+                if !state.drop_oldest() {
+                    break;
+                }
                 dropped += 1;
             }
             count(&FIGURES.dropped, dropped);
@@ -133,7 +144,21 @@ impl<H: Hooks> Session<H> {
     }
 }
 
+impl<H: Hooks> Drop for State<H> {
+    fn drop(&mut self) {
+        HELD_BYTES.fetch_sub(self.queued_bytes + self.in_flight_bytes, Ordering::Relaxed);
+    }
+}
+
 impl<H: Hooks> State<H> {
+    /// True: there was one.
+    fn drop_oldest(&mut self) -> bool {
+        let Some(oldest) = self.queue.pop_front() else { return false };
+        self.queued_bytes -= oldest.bytes();
+        HELD_BYTES.fetch_sub(oldest.bytes(), Ordering::Relaxed);
+        true
+    }
+
     /// Begins a connection: what was in flight is sent again.
     pub fn connected(&mut self) {
         self.is_connected = true;
@@ -144,33 +169,41 @@ impl<H: Hooks> State<H> {
     /// Takes what may be sent now: at most `most`, and of those to be acknowledged no more than
     /// `window` at a time.
     pub fn take(&mut self, most: usize, window: usize, now: Instant) -> Vec<Numbered> {
-        let mut taken = Vec::new();
-        while taken.len() < most {
+        let (mut taken, mut taken_bytes) = (Vec::new(), 0);
+        while taken.len() < most && taken_bytes < WRITTEN_AT_ONCE_BYTES_MAX {
             if let Some((packet_id, delivery)) = self.in_flight.get(self.sent_again) {
                 if self.sent_again == window {
                     break;
                 }
                 let (packet_id, delivery) = (*packet_id, delivery.clone());
+                taken_bytes += delivery.bytes();
                 taken.push(Numbered { packet_id, dup: true, delivery });
                 self.sent_again += 1;
                 continue;
             }
             let Some(next) = self.queue.front() else { break };
-            if next.qos != QoS::AtMostOnce && self.in_flight.len() >= window {
+            let is_full = self.in_flight.len() >= window || self.in_flight_bytes > QUEUED_BYTES_MAX;
+            if next.qos != QoS::AtMostOnce && is_full {
                 break;
             }
             let Some(delivery) = self.queue.pop_front() else { break };
-            self.queued_bytes -= delivery.bytes();
+            let bytes = delivery.bytes();
+            self.queued_bytes -= bytes;
             if delivery.is_late(now) {
+                HELD_BYTES.fetch_sub(bytes, Ordering::Relaxed);
                 count(&FIGURES.dropped, 1);
                 continue;
             }
             let mut packet_id = 0;
-            if delivery.qos != QoS::AtMostOnce {
+            if delivery.qos == QoS::AtMostOnce {
+                HELD_BYTES.fetch_sub(bytes, Ordering::Relaxed);
+            } else {
                 packet_id = self.next_id();
                 self.in_flight.push_back((packet_id, delivery.clone()));
+                self.in_flight_bytes += bytes;
                 self.sent_again = self.in_flight.len();
             }
+            taken_bytes += bytes;
             taken.push(Numbered { packet_id, dup: false, delivery });
         }
         taken
@@ -190,8 +223,11 @@ impl<H: Hooks> State<H> {
     /// The client has a message. One that is not in flight changes nothing.
     pub fn acknowledged(&mut self, packet_id: u16) {
         let place = self.in_flight.iter().position(|(id, _)| *id == packet_id);
-        if let Some(place) = place {
-            self.in_flight.remove(place);
+        if let Some(place) = place
+            && let Some((_, delivery)) = self.in_flight.remove(place)
+        {
+            self.in_flight_bytes -= delivery.bytes();
+            HELD_BYTES.fetch_sub(delivery.bytes(), Ordering::Relaxed);
             if place < self.sent_again {
                 self.sent_again -= 1;
             }

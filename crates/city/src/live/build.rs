@@ -184,6 +184,7 @@ impl Stores {
             live.lose_track();
             tracing::warn!(scanned, held, "the kept memory of datastreams does not fit the lake");
         }
+        live.makings.fetch_add(1, Ordering::AcqRel);
         live.made.store(true, Ordering::Release);
         Ok(())
     }

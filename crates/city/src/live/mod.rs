@@ -60,6 +60,8 @@ pub(crate) struct Live {
     making: AsyncMutex<()>,
     /// It was made up since the start.
     made: AtomicBool,
+    /// How often it was made up.
+    makings: AtomicU64,
     /// Rows came or went by a way that is not told of here.
     lost: AtomicBool,
     /// Rows of the lake that are accounted for, whether they stand or not.
@@ -90,6 +92,7 @@ impl Default for Live {
             gate: AsyncRwLock::default(),
             making: AsyncMutex::default(),
             made: AtomicBool::new(false),
+            makings: AtomicU64::new(0),
             lost: AtomicBool::new(false),
             rows: AtomicU64::new(0),
             doubts: Mutex::default(),
@@ -142,6 +145,11 @@ impl Live {
     /// As [`Self::is_whole`], but for Datastreams that are being counted anew.
     pub(crate) fn is_made(&self) -> bool {
         self.made.load(Ordering::Acquire) && !self.lost.load(Ordering::Acquire)
+    }
+
+    /// Changes whenever it was made up anew.
+    pub(crate) fn makings(&self) -> u64 {
+        self.makings.load(Ordering::Acquire)
     }
 
     pub(crate) fn producers(&self) -> &Producers {

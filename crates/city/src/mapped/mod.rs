@@ -53,6 +53,7 @@ const POLLS_AT_ONCE_MAX: usize = 8;
 /// Datastreams that one statement looks up.
 const LOOKED_UP_MAX: usize = 100;
 const MICROS_PER_SECOND: i64 = 1_000_000;
+const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
 /// What became of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -256,7 +257,8 @@ impl City {
         alike: Alike,
         now: DateTime<Utc>,
     ) -> Result<Known, CityError> {
-        let mut spans: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        // By Datastream and day: of one reading of long ago the lake is not asked for all since.
+        let mut spans: BTreeMap<(i64, i64), (i64, i64)> = BTreeMap::new();
         let mut strangers = BTreeSet::new();
         let mut known = {
             let seen = self.mapping.seen.lock().expect("no one panics while holding what was seen");
@@ -268,7 +270,8 @@ impl City {
                 if alike == Alike::AtOnce && !seen.has_met(one.stream) {
                     strangers.insert(one.stream);
                 }
-                let span = spans.entry(one.stream).or_insert((time_us, time_us));
+                let day = (one.stream, time_us.div_euclid(MICROS_PER_DAY));
+                let span = spans.entry(day).or_insert((time_us, time_us));
                 span.1 = span.1.max(time_us);
                 if alike == Alike::ByNumber {
                     time_us = now.timestamp_micros() - REPEATED_SECONDS_MAX * MICROS_PER_SECOND;
@@ -278,7 +281,8 @@ impl City {
             let streams: BTreeSet<i64> = bound.iter().map(|one| one.stream).collect();
             seen.known(streams.into_iter())
         };
-        let spans: Vec<(i64, (i64, i64))> = spans.into_iter().collect();
+        let spans: Vec<(i64, (i64, i64))> =
+            spans.into_iter().map(|((stream, _), span)| (stream, span)).collect();
         let by_sequence = matches!(source.duplicate, Duplicate::Sequence(_));
         for spans in spans.chunks(LOOKED_UP_MAX) {
             self.look_up_readings(session, spans, by_sequence, &mut known).await?;

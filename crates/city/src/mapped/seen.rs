@@ -78,7 +78,10 @@ pub(super) enum Alike {
 /// What is known of the Datastreams of one message.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    traces: HashMap<i64, Vec<Trace>>,
+    /// By Datastream and moment the marks and ordinals of its readings.
+    at: HashMap<(i64, i64), Vec<(u64, u32)>>,
+    /// By Datastream and mark the moments.
+    marked: HashMap<(i64, u64), Vec<i64>>,
 }
 
 impl Seen {
@@ -115,11 +118,14 @@ impl Seen {
 
     /// What is remembered of these Datastreams.
     pub fn known(&self, streams: impl Iterator<Item = i64>) -> Known {
-        let recent = streams.filter_map(|stream| {
-            let traces = &self.streams.get(&stream)?.traces;
-            Some((stream, traces.iter().copied().collect()))
-        });
-        Known { traces: recent.collect() }
+        let mut known = Known::default();
+        for stream in streams {
+            let recent = self.streams.get(&stream);
+            for trace in recent.into_iter().flat_map(|recent| &recent.traces) {
+                known.learn(stream, *trace);
+            }
+        }
+        known
     }
 
     pub fn remember(&mut self, stream: i64, trace: Trace, alike: Alike) {
@@ -139,28 +145,27 @@ impl Seen {
 impl Known {
     /// Takes what was found in the lake.
     pub fn learn(&mut self, stream: i64, trace: Trace) {
-        self.traces.entry(stream).or_default().push(trace);
+        let Trace { time_us, mark, ordinal } = trace;
+        self.at.entry((stream, time_us)).or_default().push((mark, ordinal));
+        self.marked.entry((stream, mark)).or_default().push(time_us);
     }
 
     /// Judges a reading; one that is new is known from then on.
     pub fn judge(&mut self, stream: i64, time_us: i64, mark: u64, alike: Alike) -> Verdict {
-        let traces = self.traces.entry(stream).or_default();
-        let again = traces.iter().any(|trace| {
-            trace.mark == mark
-                && match alike {
-                    Alike::AtOnce => trace.time_us == time_us,
-                    Alike::ByNumber => {
-                        let apart = time_us.saturating_sub(trace.time_us).saturating_abs();
-                        apart <= REPEATED_SECONDS_MAX * MICROS_PER_SECOND
-                    }
-                }
-        });
+        let at_once = self.at.get(&(stream, time_us)).map_or(&[][..], Vec::as_slice);
+        let again = match alike {
+            Alike::AtOnce => at_once.iter().any(|(known, _)| *known == mark),
+            Alike::ByNumber => self.marked.get(&(stream, mark)).is_some_and(|times| {
+                let apart = |known: &i64| time_us.saturating_sub(*known).saturating_abs();
+                times.iter().any(|known| apart(known) <= REPEATED_SECONDS_MAX * MICROS_PER_SECOND)
+            }),
+        };
         if again {
             return Verdict::Duplicate;
         }
-        let of_moment = traces.iter().filter(|trace| trace.time_us == time_us);
-        let ordinal = of_moment.map(|trace| trace.ordinal.saturating_add(1)).max().unwrap_or(0);
-        traces.push(Trace { time_us, mark, ordinal });
+        let ordinals = at_once.iter().map(|(_, ordinal)| ordinal.saturating_add(1));
+        let ordinal = ordinals.max().unwrap_or(0);
+        self.learn(stream, Trace { time_us, mark, ordinal });
         Verdict::New { ordinal }
     }
 }

@@ -217,6 +217,8 @@ impl City {
             return Ok(key);
         }
         let over = self.stores().over(None).await?;
+        let unsure = self.unsure_moments([(stream, start.micros())]);
+        self.recall_moments(unsure).await?;
         let id = self.observation_id(&over, stream, start)?;
         let to = ObservationKey {
             datastream: id.datastream(),

@@ -47,14 +47,24 @@ impl City {
     ) -> Result<StaCreated, CityError> {
         let deed = StaDeed::of(session);
         let made = self.sta_create_in(&deed, path, body).await;
-        if made.is_err() && path.target() == Target::Collection(EntityKind::Observation) {
-            self.note_refused(session, 1);
-        }
         self.whole(&deed, made).await
     }
 
     /// The same as a part of a deed, which whoever began it takes back where it fails.
     pub async fn sta_create_in(
+        &self,
+        deed: &StaDeed,
+        path: &ResourcePath,
+        body: &[u8],
+    ) -> Result<StaCreated, CityError> {
+        let made = self.create_in(deed, path, body).await;
+        if made.is_err() && path.target() == Target::Collection(EntityKind::Observation) {
+            self.note_refused(&deed.session, 1);
+        }
+        made
+    }
+
+    async fn create_in(
         &self,
         deed: &StaDeed,
         path: &ResourcePath,
@@ -271,6 +281,8 @@ impl City {
                 },
             };
             let time = observation.phenomenon_time.start();
+            let unsure = self.unsure_moments([(number, time.micros())]);
+            self.recall_moments(unsure).await?;
             let id = self.observation_id(&over, number, time)?;
             let row = ObservationRow::new(id, observation.clone(), feature);
             observed.push(Observed { row, terms: &stream.terms });
@@ -301,7 +313,16 @@ impl City {
             (key, observed.terms.clone())
         });
         deed.note_observed(noted.collect());
-        self.append_observed(&deed.session, observed).await
+        let kept = self.append_observed(&deed.session, observed).await;
+        if let Err(CityError::Lake(error)) = &kept
+            && error.is_back_pressure()
+            && observed.len() == 1
+        {
+            // The lake took nothing, so there is nothing to strike: while it is full nobody writes
+            // a correction for each that is refused.
+            deed.observed_none();
+        }
+        kept
     }
 }
 

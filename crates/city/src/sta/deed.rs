@@ -80,6 +80,12 @@ impl StaDeed {
     pub(super) fn note_observed(&self, observed: Vec<(ObservationKey, Terms)>) {
         self.note(Done::Observed(observed));
     }
+
+    /// The observations that were noted last were not taken.
+    pub(super) fn observed_none(&self) {
+        let mut done = self.done.lock().expect("no one panics while holding what is done");
+        done.pop_if(|done| matches!(done, Done::Observed(_)));
+    }
 }
 
 impl City {

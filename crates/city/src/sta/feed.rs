@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use arrow::record_batch::RecordBatch;
 use tokio::sync::broadcast;
 
-/// Batches that a listener may fall behind by.
-const BATCHES_BEHIND_MAX: usize = 256;
+/// Batches that a listener may fall behind by: an observation that comes alone is one.
+const BATCHES_BEHIND_MAX: usize = 2_048;
 /// Rows of a batch: larger ones are told in parts.
-const BATCH_ROWS_MAX: usize = 4_096;
+const BATCH_ROWS_MAX: usize = 512;
 
 /// Rows that are in a dataset since just now, in its contract's schema.
 #[derive(Debug)]

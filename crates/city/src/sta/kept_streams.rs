@@ -14,6 +14,7 @@ use arrow::datatypes::Int64Type;
 use arrow::record_batch::RecordBatch;
 use catalog::Session;
 use sensing::schema::EntityKind;
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::known::{Stream, stream_of_row};
 use super::sights::StaSight;
@@ -43,6 +44,8 @@ type Places = (u64, Arc<HashMap<i64, i64>>);
 pub(super) struct KeptStreams {
     streams: Mutex<HashMap<i64, Arc<Kept>>>,
     places: Mutex<Option<Places>>,
+    /// Held while they are read, so that of many who ask at once one reads them.
+    placing: AsyncMutex<()>,
 }
 
 impl City {
@@ -88,15 +91,19 @@ impl City {
         {
             return Ok(known.map(|kept| (kept, None)));
         }
-        let found = self.registers().row(self.contract(DATASTREAM)?, &id.to_string()).await?;
-        let Some((version, row)) = found else {
+        let (contract, key) = (self.contract(DATASTREAM)?, id.to_string());
+        if let Some(kept) = &known {
+            // The version is found at once, the row is searched for.
+            let versions = self.registers().versions(contract, std::slice::from_ref(&key)).await?;
+            if versions.get(&key) == Some(&kept.version) {
+                kept.looked_at.store(now, Ordering::Release);
+                return Ok(known.map(|kept| (kept, None)));
+            }
+        }
+        let Some((version, row)) = self.registers().row(contract, &key).await? else {
             streams.lock().expect("no one panics while holding the streams").remove(&id);
             return Ok(None);
         };
-        if let Some(kept) = known.filter(|kept| kept.version == version) {
-            kept.looked_at.store(now, Ordering::Release);
-            return Ok(Some((kept, Some(row))));
-        }
         let table = Table::of(&row.schema(), std::slice::from_ref(&row))?;
         let Some((_, stream)) = stream_of_row(&table, 0)? else { return Ok(None) };
         let kept = Arc::new(Kept {
@@ -147,14 +154,15 @@ impl City {
     /// The Location that a Thing stands at, of several the one with the highest number. All are
     /// read again after one has moved.
     pub(super) async fn place_of_thing(&self, thing: i64) -> Result<Option<i64>, CityError> {
-        let now = self.registers().version(THING_LOCATION);
-        let kept = {
-            let places = self.sta.streams.places.lock();
-            places.expect("no one panics while holding the places").clone()
-        };
-        if let Some((_, places)) = kept.filter(|(at, _)| *at == now) {
+        if let Some(places) = self.kept_places() {
             return Ok(places.get(&thing).copied());
         }
+        let _one = self.sta.streams.placing.lock().await;
+        if let Some(places) = self.kept_places() {
+            return Ok(places.get(&thing).copied());
+        }
+        // Before the rows are read: what changes meanwhile makes them old at once.
+        let now = self.registers().version(THING_LOCATION);
         let rows = self.registers().rows(self.contract(THING_LOCATION)?, None).await?;
         let mut places: HashMap<i64, i64> = HashMap::new();
         for rows in &rows {
@@ -174,6 +182,16 @@ impl City {
             self.sta.streams.places.lock().expect("no one panics while holding the places");
         *kept = Some((now, Arc::new(places)));
         Ok(place)
+    }
+}
+
+impl City {
+    /// Where Things stand, where that is known as it is now.
+    fn kept_places(&self) -> Option<Arc<HashMap<i64, i64>>> {
+        let now = self.registers().version(THING_LOCATION);
+        let places =
+            self.sta.streams.places.lock().expect("no one panics while holding the places");
+        places.as_ref().filter(|(at, _)| *at == now).map(|(_, places)| places.clone())
     }
 }
 

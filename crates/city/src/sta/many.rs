@@ -18,6 +18,7 @@ use super::deed::StaDeed;
 use super::known::{Numbers, Stream};
 use super::observe::{Brought, Observed};
 use super::{number, unread};
+use crate::observations::Over;
 use crate::{City, CityError};
 
 /// One observation that a device has said.
@@ -38,9 +39,17 @@ struct Plain {
     observation: Observation,
 }
 
+impl Plain {
+    fn moment(&self) -> (i64, i64) {
+        (self.stream.1, self.observation.phenomenon_time.start().micros())
+    }
+}
+
 /// What became of one so far.
 enum Stage {
     Plain(Plain),
+    /// Its row is made.
+    Kept,
     /// Not so simple: by the way of every body.
     Other,
     Refused(CityError),
@@ -79,14 +88,20 @@ impl City {
         for named in by_principal.into_values() {
             self.prepare(&publishes, &mut stages, named, &mut ready).await;
         }
-        let (observed, brought): (Vec<Observed<'_>>, Vec<Brought<'_>>) = ready
-            .iter()
-            .map(|(place, (row, stream))| {
-                let publish = &publishes[*place];
-                let observed = Observed { row: row.clone(), terms: &stream.terms };
-                (observed, Brought { session: &publish.session, origin: publish.origin })
-            })
-            .unzip();
+        let mut ids: BTreeMap<usize, Result<EntityId, CityError>> = BTreeMap::new();
+        let (mut rows, mut streams) = (Vec::new(), Vec::new());
+        let mut brought = Vec::with_capacity(ready.len());
+        for (place, (row, stream)) in ready {
+            ids.insert(place, row.id().map(EntityId::from).map_err(|error| unread(&error)));
+            let publish = &publishes[place];
+            brought.push(Brought { session: &publish.session, origin: publish.origin });
+            rows.push(row);
+            streams.push(stream);
+        }
+        let mut observed = Vec::with_capacity(rows.len());
+        for (row, stream) in rows.into_iter().zip(&streams) {
+            observed.push(Observed { row, terms: &stream.terms });
+        }
         let kept = self.append_observed_of(&observed, &brought).await;
         drop((observed, brought));
         let lost = kept.err().map(|error| unkept(&error));
@@ -101,11 +116,9 @@ impl City {
                     let made = self.sta_create(&publish.session, &publish.path, &publish.body);
                     made.await.map(|made| made.id)
                 }
-                Stage::Plain(_) => match (&lost, ready.get(&place)) {
+                Stage::Plain(_) | Stage::Kept => match (&lost, ids.remove(&place)) {
                     (Some(reason), _) => Err(CityError::Busy(reason.clone())),
-                    (None, Some((row, _))) => {
-                        row.id().map(EntityId::from).map_err(|error| unread(&error))
-                    }
+                    (None, Some(id)) => id,
                     (None, None) => Err(CityError::Kept("an observation without a row".into())),
                 },
             });
@@ -123,8 +136,23 @@ impl City {
     ) {
         let Some(first) = named.places.first() else { return };
         let session = &publishes[*first].session;
-        let found = self.found(session, &named).await;
-        let (streams, features) = match found {
+        let found = match self.found(session, &named).await {
+            Ok((streams, features)) => {
+                let unsure = self.unsure_moments(named.places.iter().filter_map(|place| {
+                    let Stage::Plain(plain) = &stages[*place] else { return None };
+                    let is_there = streams.contains_key(&plain.stream.1);
+                    is_there.then(|| plain.moment())
+                }));
+                let recalled = self.recall_moments(unsure).await;
+                let over = match recalled {
+                    Ok(()) => self.stores().over(None).await.map_err(CityError::from),
+                    Err(error) => Err(error),
+                };
+                over.map(|over| (streams, features, over))
+            }
+            Err(error) => Err(error),
+        };
+        let (streams, features, over) = match found {
             Ok(found) => found,
             Err(error) => {
                 // One error for all: each gets its words.
@@ -136,31 +164,31 @@ impl City {
         };
         for place in named.places {
             let stage = std::mem::replace(&mut stages[place], Stage::Other);
-            let Stage::Plain(plain) = stage else {
-                stages[place] = stage;
-                continue;
-            };
-            let Plain { stream, feature, observation } = &plain;
-            let made = match streams.get(&stream.1).filter(|found| found.kind() == stream.0) {
-                None => Err(no_stream(stream.1)),
-                Some(_) if feature.is_some_and(|id| !features.contains(&id)) => {
-                    let id = feature.unwrap_or_default();
-                    Err(CityError::Invalid(format!(
-                        "there is no FeatureOfInterest {id} to link to"
-                    )))
-                }
-                Some(found) => {
-                    self.row_of(session, found, stream.1, *feature, observation.clone()).await
+            let Plain { stream, feature, observation } = match stage {
+                Stage::Plain(plain) => plain,
+                other => {
+                    stages[place] = other;
+                    continue;
                 }
             };
-            match (made, streams.get(&stream.1)) {
-                (Ok(row), Some(found)) => {
-                    ready.insert(place, (row, found.clone()));
-                    stages[place] = Stage::Plain(plain);
+            let found = streams.get(&stream.1).filter(|found| found.kind() == stream.0);
+            let made = match (found, feature) {
+                (None, _) => Err(no_stream(stream.1)),
+                (Some(_), Some(id)) if !features.contains(&id) => Err(CityError::Invalid(format!(
+                    "there is no FeatureOfInterest {id} to link to"
+                ))),
+                (Some(found), _) => {
+                    let made = self.row_of(session, &over, found, stream.1, feature, observation);
+                    made.await.map(|row| (row, found.clone()))
                 }
-                (Ok(_), None) => stages[place] = Stage::Refused(no_stream(stream.1)),
-                (Err(error), _) => stages[place] = Stage::Refused(error),
-            }
+            };
+            stages[place] = match made {
+                Ok(made) => {
+                    ready.insert(place, made);
+                    Stage::Kept
+                }
+                Err(error) => Stage::Refused(error),
+            };
         }
     }
 
@@ -185,6 +213,7 @@ impl City {
     async fn row_of(
         &self,
         session: &Session,
+        over: &Over,
         stream: &Stream,
         id: i64,
         feature: Option<i64>,
@@ -195,8 +224,7 @@ impl City {
             Some(feature) => Some(feature),
             None => self.feature_of(session, stream.thing, &stream.terms).await?,
         };
-        let over = self.stores().over(None).await?;
-        let key = self.observation_id(&over, id, observation.phenomenon_time.start())?;
+        let key = self.observation_id(over, id, observation.phenomenon_time.start())?;
         Ok(ObservationRow::new(key, observation, feature))
     }
 
@@ -220,7 +248,10 @@ impl City {
         let Some(stream) = streams.get(&id).filter(|stream| stream.kind() == kind) else {
             return Ok(None);
         };
-        let row = self.row_of(session, stream, id, None, plain.observation).await?;
+        let unsure = self.unsure_moments([plain.moment()]);
+        self.recall_moments(unsure).await?;
+        let over = self.stores().over(None).await?;
+        let row = self.row_of(session, &over, stream, id, None, plain.observation).await?;
         let first = row.id().map_err(|error| unread(&error))?;
         self.observe_in(deed, &[Observed { row, terms: &stream.terms }]).await?;
         Ok(Some(first))

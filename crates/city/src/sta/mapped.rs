@@ -197,6 +197,9 @@ impl City {
         streams: &BTreeMap<i64, Arc<OwnStream>>,
         meant: Vec<Meant>,
     ) -> Result<(), CityError> {
+        let moments = meant.iter().map(|meant| (meant.stream, meant.time.micros()));
+        let unsure = self.unsure_moments(moments);
+        self.recall_moments(unsure).await?;
         let over = self.stores().over(None).await?;
         let mut observed = Vec::with_capacity(meant.len());
         for Meant { stream, time, result, sequence, flags, ordinal_min } in meant {
@@ -205,7 +208,7 @@ impl City {
             if ordinal_min > 0 {
                 let moments = self.sta.moments.lock();
                 let mut moments = moments.expect("no one panics while holding the moments");
-                moments.begin(stream, time.micros(), ordinal_min);
+                moments.begin((stream, time.micros()), ordinal_min);
             }
             let id = self.observation_id(&over, stream, time)?;
             let parameters = sequence.map(|sequence| Json::of(&json!({ "sequence": sequence })));

@@ -26,11 +26,13 @@ mod correct;
 mod create;
 mod deed;
 mod draft;
+mod features;
 mod feed;
 mod kept_streams;
 mod known;
 mod many;
 mod mapped;
+mod moments;
 mod newest;
 mod numbers;
 mod observe;
@@ -44,7 +46,7 @@ mod show;
 mod sights;
 pub(crate) mod table;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -83,16 +85,8 @@ const FEATURE: &str = "sensing.feature_of_interest";
 const LOCATION: &str = "sensing.location";
 const THING: &str = "sensing.thing";
 
-/// Moments of Datastreams that are remembered, so that a second observation of one gets an ordinal
-/// of its own. An observation of a moment that was forgotten, or came before the start of this
-/// process, is numbered from 0 again.
-const MOMENTS_MAX: usize = 1 << 17;
-
 /// Numbers of a dataset that are reserved at once: a write to the disk for so many new entities.
 const NUMBERS_AT_ONCE: i64 = 1_000;
-
-/// Locations whose Feature of Interest is remembered; the others' are looked up again.
-const FEATURES_MAX: usize = 1 << 20;
 
 /// What a city keeps in memory for SensorThings.
 #[derive(Debug, Default)]
@@ -100,48 +94,12 @@ pub(crate) struct Sta {
     /// Numbers that were reserved for new entities and not given out yet, by dataset. What is left
     /// of them when the process ends is nobody's.
     numbers: AsyncMutex<HashMap<&'static str, Range<i64>>>,
-    /// The Features of Interest that were made from Locations, by Location and owner. Held while
-    /// one is looked up or made, so that it is made once.
-    features: AsyncMutex<observe::Features>,
-    moments: Mutex<Moments>,
+    features: features::Features,
+    /// The ordinals of observations.
+    moments: Mutex<moments::Moments>,
     streams: kept_streams::KeptStreams,
     sights: sights::Sights,
     feed: feed::Feed,
-}
-
-/// The ordinals given out, by Datastream and moment.
-#[derive(Debug, Default)]
-struct Moments {
-    next: HashMap<(i64, i64), u32>,
-    order: VecDeque<(i64, i64)>,
-}
-
-impl Moments {
-    /// Has the ordinals of a moment begin at this one, where they have not come so far.
-    fn begin(&mut self, datastream: i64, time_us: i64, ordinal: u32) {
-        if !self.next.contains_key(&(datastream, time_us)) {
-            self.ordinal(datastream, time_us);
-        }
-        if let Some(next) = self.next.get_mut(&(datastream, time_us)) {
-            *next = ordinal.max(*next);
-        }
-    }
-
-    fn ordinal(&mut self, datastream: i64, time_us: i64) -> u32 {
-        let moment = (datastream, time_us);
-        if let Some(next) = self.next.get_mut(&moment) {
-            *next += 1;
-            return *next - 1;
-        }
-        if self.order.len() == MOMENTS_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.next.remove(&oldest);
-        }
-        self.order.push_back(moment);
-        self.next.insert(moment, 1);
-        0
-    }
 }
 
 /// The dataset that entities of a type are kept in.
@@ -262,24 +220,6 @@ impl City {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_moment_s_second_observation_has_an_ordinal_of_its_own() {
-        let mut moments = Moments::default();
-        assert_eq!(moments.ordinal(1, 5), 0);
-        assert_eq!(moments.ordinal(1, 5), 1);
-        assert_eq!(moments.ordinal(2, 5), 0);
-        moments.begin(2, 6, 3);
-        assert_eq!(moments.ordinal(2, 6), 3, "others are in the lake");
-        moments.begin(2, 6, 2);
-        assert_eq!(moments.ordinal(2, 6), 4);
-        for time in 0..i64::try_from(MOMENTS_MAX).unwrap() {
-            moments.ordinal(3, time);
-        }
-        assert_eq!(moments.order.len(), MOMENTS_MAX);
-        assert_eq!(moments.next.len(), MOMENTS_MAX);
-        assert_eq!(moments.ordinal(1, 5), 0, "forgotten");
-    }
 
     #[test]
     fn an_id_in_quotes_is_a_number() {

@@ -1,5 +1,4 @@
-//! Observations into the lake, one by one and in bulk, and the Feature of Interest of one that
-//! names none.
+//! Observations into the lake, one by one and in bulk.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
@@ -7,22 +6,14 @@ use std::sync::Arc;
 
 use catalog::Session;
 use chrono::Utc;
-use datafusion::common::ScalarValue;
-use sensing::entity::{
-    Entity, FeatureOfInterest, FeatureOfInterestRow, Group, Moment, ObservationId, ObservationRow,
-    Row, create_observations,
-};
+use sensing::entity::{Group, Moment, ObservationId, ObservationRow, Row, create_observations};
 use sensing::odata::EntityId;
 use sensing::plan::ObservationKey;
 use sensing::schema::EntityKind;
 
 use super::columns::{Columns, Terms};
-use super::deed::StaDeed;
 use super::known::{Numbers, Stream};
-use super::rows::{batch, feature_columns};
-use super::sheet::Sheet;
-use super::table::Table;
-use super::{FEATURE, FEATURES_MAX, LOCATION, OBSERVATION, number, unread};
+use super::{OBSERVATION, number, unread};
 use crate::live::producers::{Face, Took};
 use crate::live::{LEAVES_OUT, Noted};
 use crate::observations::Over;
@@ -32,17 +23,11 @@ use crate::{City, CityError};
 /// Observations of one frame of the log: well below what a frame may have in bytes, unless each
 /// of them carries JSON.
 pub(super) const FRAME_ROWS_MAX: usize = 50_000;
+/// And of the JSON that they carry.
+const FRAME_JSON_BYTES_MAX: usize = 8 << 20;
 
 /// Characters of the name that a sender gives a count of numbers.
 const PRODUCER_CHARS_MAX: usize = 64;
-
-/// The Features of Interest that were made from Locations, by Location and owner.
-#[derive(Debug, Default)]
-pub(super) struct Features {
-    of: HashMap<(i64, String), i64>,
-    /// Those of before the start are here.
-    loaded: bool,
-}
 
 /// Who brought an observation, and by which connection where a face tells its clients apart.
 #[derive(Clone, Copy)]
@@ -86,6 +71,13 @@ impl<'o, 't> Flagged<'o, 't> {
         Self { observed, flags: observed.row.flags | found }
     }
 
+    /// Of the JSON that it carries.
+    fn bytes(&self) -> usize {
+        let row = &self.row;
+        let texts = [&row.result_json, &row.result_quality, &row.parameters];
+        texts.into_iter().flatten().map(String::len).sum()
+    }
+
     fn seen(&self) -> Noted {
         Noted {
             datastream: self.row.datastream,
@@ -110,6 +102,14 @@ impl City {
         let wanted: BTreeSet<i64> = groups.iter().filter_map(number_of).collect();
         let streams = self.sta_streams(session, &wanted).await?;
         let features = self.known_features(session, &groups).await?;
+        let unsure = {
+            let known =
+                groups.iter().filter_map(|group| Some((stream_of(group, &streams)?.0, group)));
+            self.unsure_moments(known.flat_map(|(id, group)| {
+                group.observations.phenomenon_time.iter().map(move |time| (id, time.micros()))
+            }))
+        };
+        self.recall_moments(unsure).await?;
         let over = self.stores().over(None).await?;
         let mut made: BTreeMap<i64, Option<i64>> = BTreeMap::new();
         let (mut observed, mut ids) = (Vec::new(), Vec::new());
@@ -169,8 +169,9 @@ impl City {
         Ok(known.into_keys().map(|(_, id)| id).collect())
     }
 
-    /// The id of a new observation: the first of its stream and moment, as far as is remembered,
-    /// and none that was corrected or taken away: that one's fate would be the new one's.
+    /// The id of a new observation, after its moment was looked at ([`Self::unsure_moments`]): one
+    /// that nobody had, and none that was corrected or taken away: that one's fate would be the new
+    /// one's.
     pub(super) fn observation_id(
         &self,
         over: &Over,
@@ -180,7 +181,7 @@ impl City {
         let mut moments = self.sta.moments.lock().expect("no one panics while holding the moments");
         // As many times as there are corrections of this moment, and once more.
         loop {
-            let (time_us, ordinal) = (time.micros(), moments.ordinal(stream, time.micros()));
+            let (time_us, ordinal) = (time.micros(), moments.ordinal((stream, time.micros())));
             let key = ObservationKey { datastream: stream, time_us, ordinal: i64::from(ordinal) };
             if !over.is_corrected(key) {
                 let none = || CityError::Invalid(format!("{stream} is no number of a stream"));
@@ -212,7 +213,7 @@ impl City {
         let observed: Vec<Flagged<'_, '_>> =
             observed.map(|(observed, found)| Flagged::of(observed, *found)).collect();
         let mut at = 0;
-        for rows in observed.chunks(FRAME_ROWS_MAX) {
+        for rows in frames(&observed) {
             let batch = Columns::of(rows)
                 .integer("datastream", |observed| observed.row.datastream)
                 .instant("phenomenon_time", |observed| observed.row.phenomenon_time)
@@ -275,102 +276,25 @@ impl City {
             self.live().producers().took(&principal.user, &principal.organisation, face, &took);
         }
     }
+}
 
-    /// The Feature of Interest of an observation that names none: made from where its Thing is,
-    /// once for each Location and owner. None where the Thing is nowhere.
-    pub(super) async fn feature_of(
-        &self,
-        session: &Session,
-        thing: i64,
-        terms: &Terms,
-    ) -> Result<Option<i64>, CityError> {
-        let Some(location) = self.place_of_thing(thing).await? else { return Ok(None) };
-        let mut features = self.sta.features.lock().await;
-        if !features.loaded {
-            self.load_features(&mut features).await?;
+/// Rows as frames of the log. What one sender's rows carry must not make the frame of all others
+/// too large.
+fn frames<'f, 'o, 't>(rows: &'f [Flagged<'o, 't>]) -> Vec<&'f [Flagged<'o, 't>]> {
+    let (mut frames, mut from, mut bytes) = (Vec::new(), 0, 0);
+    for (at, row) in rows.iter().enumerate() {
+        let more = row.bytes();
+        let full = at - from >= FRAME_ROWS_MAX || bytes + more > FRAME_JSON_BYTES_MAX;
+        if full && at > from {
+            frames.push(&rows[from..at]);
+            (from, bytes) = (at, 0);
         }
-        let place = (location, terms.owner.clone());
-        if let Some(feature) = features.of.get(&place) {
-            let key = feature.to_string();
-            let contract = self.contract(FEATURE)?;
-            if !self.registers().versions(contract, &[key]).await?.is_empty() {
-                return Ok(Some(*feature));
-            }
-        }
-        // Two departments may have Things at one Location: each sees a feature of its own.
-        let sql = format!(
-            "SELECT id FROM {FEATURE} WHERE location = {location} AND owner = $1 \
-             ORDER BY id LIMIT 1"
-        );
-        let owner = ScalarValue::Utf8(Some(terms.owner.clone()));
-        let known = self.sta_rows(session, &sql, &[owner]).await?.integer("id", 0);
-        let feature = match known {
-            Some(feature) => Some(feature),
-            None => self.make_feature(session, location, terms).await?,
-        };
-        if features.of.len() >= FEATURES_MAX {
-            features.of.clear();
-        }
-        features.of.extend(feature.map(|feature| (place, feature)));
-        Ok(feature)
+        bytes += more;
     }
-
-    /// Finds all that were made before at once: after a start every device says something soon.
-    async fn load_features(&self, features: &mut Features) -> Result<(), CityError> {
-        for rows in self.registers().rows(self.contract(FEATURE)?, None).await? {
-            let table = Table::of(&rows.schema(), std::slice::from_ref(&rows))?;
-            for row in 0..table.len() {
-                let (Some(id), Some(location), Some(owner)) = (
-                    table.integer("id", row),
-                    table.integer("location", row),
-                    table.text("owner", row),
-                ) else {
-                    continue;
-                };
-                if features.of.len() < FEATURES_MAX {
-                    let first = features.of.entry((location, owner)).or_insert(id);
-                    *first = id.min(*first);
-                }
-            }
-        }
-        features.loaded = true;
-        Ok(())
+    if from < rows.len() {
+        frames.push(&rows[from..]);
     }
-
-    /// Makes a Feature of Interest of a Location. None where there is none to be seen.
-    async fn make_feature(
-        &self,
-        session: &Session,
-        location: i64,
-        terms: &Terms,
-    ) -> Result<Option<i64>, CityError> {
-        let sql = format!(
-            "SELECT id, name, description, encoding_type, location, properties FROM {LOCATION} \
-             WHERE id = {location}"
-        );
-        let table = self.sta_rows(session, &sql, &[]).await?;
-        if table.len() == 0 {
-            return Ok(None);
-        }
-        let Entity::Location(place) = table.item(EntityKind::Location, 0)?.entity else {
-            return Ok(None);
-        };
-        let id = self.sta_numbers(FEATURE, 1).await?.start;
-        let feature = FeatureOfInterest {
-            name: place.name,
-            description: place.description,
-            encoding_type: place.encoding_type,
-            feature: place.location,
-            properties: place.properties,
-        };
-        let rows = [FeatureOfInterestRow::new(id, feature)];
-        let row = batch(self, FEATURE, feature_columns(&rows, Some(location)), terms)?;
-        let mut sheet = Sheet::of(self);
-        sheet.add(FEATURE, row);
-        // Others may use it from now on, so it stays whatever becomes of the observation.
-        sheet.write(&StaDeed::of(session), "create").await?;
-        Ok(Some(id))
-    }
+    frames
 }
 
 /// When what was observed was over.

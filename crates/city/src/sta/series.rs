@@ -54,6 +54,11 @@ impl City {
         readings: &[StaReading],
     ) -> Result<usize, CityError> {
         self.renew(feed).await?;
+        let moments =
+            readings.iter().filter(|reading| feed.terms.contains_key(&reading.datastream));
+        let moments = moments.map(|reading| (reading.datastream, reading.time.timestamp_micros()));
+        let unsure = self.unsure_moments(moments);
+        self.recall_moments(unsure).await?;
         let over = self.stores().over(None).await?;
         let mut observed = Vec::with_capacity(readings.len());
         for reading in readings.iter().filter(|reading| reading.result.is_finite()) {

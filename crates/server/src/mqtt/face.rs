@@ -1,11 +1,14 @@
 //! What the broker asks: who connects, what they may hear, and to keep what they say.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use catalog::{Principal, Session, Surface};
 use city::{City, StaAnswer, StaPublish};
+use futures::future::join_all;
 use mqtt::{Credentials, Grant, Hooks, Message, Publication, QoS, Reason, Refusal};
 use parking_lot::Mutex;
 use sensing::entity::{Item, Writer};
@@ -21,6 +24,8 @@ use crate::limits::LOGIN_FAILURE_MS;
 use crate::throttle::Throttle;
 
 pub const JSON: &str = "application/json";
+/// Sessions whose bulks and mapped messages are taken at the same time, in each lane.
+const SESSIONS_AT_ONCE_MAX: usize = 64;
 /// Rows of a bulk whose places are named where they were refused.
 const REFUSED_ROWS_TOLD_MAX: usize = 10;
 
@@ -96,6 +101,29 @@ impl Face {
                 Err(Refusal::new(Reason::PAYLOAD_INVALID, text))
             }
         }
+    }
+
+    /// Takes what is no single observation: of one session one after the other, of several at the
+    /// same time, so that they share the log's fsync. The answers with their places.
+    async fn take_others(&self, others: &[Vec<Other<'_>>]) -> Vec<(usize, Result<(), Refusal>)> {
+        let mut answers = Vec::new();
+        for others in others.chunks(SESSIONS_AT_ONCE_MAX) {
+            let taken = join_all(others.iter().map(|of_session| self.take_in_turn(of_session)));
+            answers.extend(taken.await.into_iter().flatten());
+        }
+        answers
+    }
+
+    async fn take_in_turn(&self, others: &[Other<'_>]) -> Vec<(usize, Result<(), Refusal>)> {
+        let mut answers = Vec::with_capacity(others.len());
+        for Other { place, is_bulk, publication } in others {
+            let answer = match *is_bulk {
+                true => self.take_bulk(publication).await,
+                false => self.take_mapped(publication).await,
+            };
+            answers.push((*place, answer));
+        }
+        answers
     }
 
     async fn take_bulk(&self, publication: &Publication<Client>) -> Result<(), Refusal> {
@@ -269,8 +297,10 @@ impl Hooks for Face {
         let mut answers: Vec<Option<Result<(), Refusal>>> = Vec::new();
         answers.resize_with(batch.len(), || None);
         let (mut publishes, mut places) = (Vec::new(), Vec::new());
+        // What is no single observation, by the session that it came from.
+        let mut others: BTreeMap<u64, Vec<Other<'_>>> = BTreeMap::new();
         for (place, publication) in batch.iter().enumerate() {
-            match topics::said(&publication.topic) {
+            let is_bulk = match topics::said(&publication.topic) {
                 Said::Observation(path) => {
                     places.push(place);
                     publishes.push(StaPublish {
@@ -279,16 +309,27 @@ impl Hooks for Face {
                         body: publication.payload.to_vec(),
                         origin: publication.origin,
                     });
+                    continue;
                 }
-                Said::Bulk => answers[place] = Some(self.take_bulk(publication).await),
-                Said::Other => answers[place] = Some(self.take_mapped(publication).await),
-            }
+                Said::Bulk => true,
+                Said::Other => false,
+            };
+            let of_session = others.entry(publication.origin).or_default();
+            of_session.push(Other { place, is_bulk, publication });
         }
-        if !publishes.is_empty() {
-            let kept = self.city.sta_observe_many(publishes).await;
-            for (place, kept) in places.into_iter().zip(kept) {
-                answers[place] = Some(kept.map(|_| ()).map_err(|error| refusal(&error.into())));
+        let others: Vec<Vec<Other<'_>>> = others.into_values().collect();
+        let kept = async {
+            match publishes.is_empty() {
+                true => Vec::new(),
+                false => self.city.sta_observe_many(publishes).await,
             }
+        };
+        let (kept, taken) = futures::join!(kept, self.take_others(&others));
+        for (place, kept) in places.into_iter().zip(kept) {
+            answers[place] = Some(kept.map(|_| ()).map_err(|error| refusal(&error.into())));
+        }
+        for (place, answer) in taken {
+            answers[place] = Some(answer);
         }
         let unanswered = || {
             let text = "the server could not take it: send it again";
@@ -296,6 +337,13 @@ impl Hooks for Face {
         };
         answers.into_iter().map(|answer| answer.unwrap_or_else(unanswered)).collect()
     }
+}
+
+/// A publish that is no single observation, and its place among all.
+struct Other<'p> {
+    place: usize,
+    is_bulk: bool,
+    publication: &'p Publication<Client>,
 }
 
 /// Whether a path ends at what one stream has observed.
@@ -314,7 +362,7 @@ fn session(principal: Arc<Principal>) -> Session {
 }
 
 /// A message with an entity, or a part of one.
-pub fn message(topic: Arc<str>, text: String) -> Message {
+pub fn message(topic: Arc<str>, text: impl Into<Bytes>) -> Message {
     Message {
         topic,
         payload: text.into(),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, BooleanArray};
+use bytes::Bytes;
 use city::{CityError, StaListener, StaShown, StaTold, StaWritten};
 use mqtt::Broker;
 use sensing::entity::{Item, Writer};
@@ -15,6 +16,9 @@ use tokio::sync::watch;
 use super::face::{Face, message};
 use super::topics;
 use crate::stopped;
+
+/// Rows that are told of before whoever else has something to do is let through.
+const LINES_AT_ONCE: usize = 64;
 
 /// Tells until the server stops.
 pub async fn tell(
@@ -60,6 +64,9 @@ async fn tell_of(broker: &Broker<Face>, written: &StaWritten) -> Result<(), City
     let mut listeners = HashMap::new();
     let mut lines = Vec::new();
     for row in 0..shown.len() {
+        if row % LINES_AT_ONCE == LINES_AT_ONCE - 1 {
+            tokio::task::yield_now().await;
+        }
         let Some(line) = line(&shown, written, row)? else { continue };
         let mut is_heard = false;
         broker.tell(&line.topics, line.origin, |heard| {
@@ -79,8 +86,11 @@ async fn tell_of(broker: &Broker<Face>, written: &StaWritten) -> Result<(), City
     }
     let writer = Writer::new(&broker.hooks().root);
     let nothing_selected = QueryOptions::default();
-    for line in lines {
-        let mut whole: Option<String> = None;
+    for (told, line) in lines.into_iter().enumerate() {
+        if told % LINES_AT_ONCE == LINES_AT_ONCE - 1 {
+            tokio::task::yield_now().await;
+        }
+        let mut whole: Option<Bytes> = None;
         broker.tell(&line.topics, line.origin, |heard| {
             let client = heard.client();
             // One whose rights have changed meanwhile is not among those that were asked about.
@@ -89,20 +99,23 @@ async fn tell_of(broker: &Broker<Face>, written: &StaWritten) -> Result<(), City
                 return None;
             }
             let wish = heard.tag();
-            let text = match wish.property.is_none() && wish.select == nothing_selected {
-                // Most want the same: it is written once.
+            let text: Bytes = match wish.property.is_none() && wish.select == nothing_selected {
+                // Most want the same: it is written once, and held once.
                 true => whole
-                    .get_or_insert_with(|| writer.entity(&line.item, &nothing_selected))
+                    .get_or_insert_with(|| writer.entity(&line.item, &nothing_selected).into())
                     .clone(),
-                false => wish.text(&writer, &line.item)?,
-            };
-            if wish.property.is_some() {
-                let mut last = wish.last.lock();
-                if last.as_ref() == Some(&text) {
-                    return None;
+                false => {
+                    let text = wish.text(&writer, &line.item)?;
+                    if wish.property.is_some() {
+                        let mut last = wish.last.lock();
+                        if last.as_ref() == Some(&text) {
+                            return None;
+                        }
+                        *last = Some(text.clone());
+                    }
+                    text.into()
                 }
-                *last = Some(text.clone());
-            }
+            };
             let topic = wish.topic.clone().unwrap_or_else(|| heard.topic().into());
             Some(message(topic, text))
         });
