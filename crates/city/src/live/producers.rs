@@ -17,6 +17,8 @@ const SEQUENCES_MAX: usize = 1_000;
 const RATE_S: usize = 60;
 const MICROS: i64 = 1_000_000;
 /// Steps of the lags: four for each doubling, from 1 ms to about 35 years.
+/// What is older when it comes in is history that is brought in, and tells of no delay.
+const LAG_S_MAX: i64 = 86_400;
 const LAG_STEPS: usize = 160;
 
 /// By which way something came in.
@@ -255,6 +257,9 @@ impl Default for Lags {
 
 impl Lags {
     fn add(&mut self, lag_us: i64) {
+        if lag_us > LAG_S_MAX * MICROS {
+            return;
+        }
         let lag_ms = u64::try_from(lag_us.div_euclid(1_000)).unwrap_or_default();
         let counted = &mut self.counts[lag_step(lag_ms).min(LAG_STEPS - 1)];
         *counted = counted.saturating_add(1);

@@ -128,8 +128,9 @@ impl Covered {
             let km2 = |count: usize| count as f64 * grid.cell_km2();
             let share = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
             let (area_km2, covered_km2) = (km2(area.cells.len()), km2(covered.len()));
-            let population: f64 = area.cells.iter().map(|cell| people[*cell]).sum();
-            let covered_population: f64 = covered.iter().map(|cell| people[*cell]).sum();
+            // From nought on: the sum of nothing is -0.
+            let sum = |cells: &[usize]| cells.iter().fold(0.0, |sum, cell| sum + people[*cell]);
+            let (population, covered_population) = (sum(&area.cells), sum(&covered));
             AreaCovered {
                 id: area.id.clone(),
                 title: area.title.clone(),
@@ -173,7 +174,7 @@ impl Covered {
         let total: f64 = ground.cells.iter().map(|cell| weight(*cell)).sum();
         let share = |weight: f64| if total > 0.0 { (weight / total).min(1.0) } else { 0.0 };
         let covered = ground.cells.iter().filter(|cell| self.cells[**cell]);
-        let base: f64 = covered.map(|cell| weight(*cell)).sum();
+        let base = covered.fold(0.0, |sum, cell| sum + weight(*cell));
         let mut field = Field::of(self, range_m);
         let candidates = field.candidates.len();
         let found = greedy(&mut field, candidates, k);

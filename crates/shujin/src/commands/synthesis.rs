@@ -120,7 +120,8 @@ fn play(
     if format == StreamFormat::Csv {
         writeln!(
             out,
-            "datastream,phenomenon_time,ordinal,result_number,feature_of_interest,flags,owner,sharing"
+            "datastream,phenomenon_time,ordinal,result_number,feature_of_interest,flags,owner,sharing,\
+             phenomenon_end,result_time,result_json,result_quality,valid_start,valid_end,parameters"
         )?;
     }
     let terms = stream.terms();
@@ -140,7 +141,8 @@ fn play(
             StreamFormat::Csv => {
                 let (owner, sharing) = &terms[reading.kind];
                 let Reading { datastream, feature, value, .. } = reading;
-                writeln!(out, "{datastream},{at},0,{value},{feature},0,{owner},{sharing}")?;
+                // An import wants all columns of the contract: the last seven are empty.
+                writeln!(out, "{datastream},{at},0,{value},{feature},0,{owner},{sharing},,,,,,,")?;
             }
             StreamFormat::Json => writeln!(
                 out,
