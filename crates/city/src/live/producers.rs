@@ -16,9 +16,9 @@ const SEQUENCES_MAX: usize = 1_000;
 /// Seconds that a rate is taken over.
 const RATE_S: usize = 60;
 const MICROS: i64 = 1_000_000;
-/// Steps of the lags: four for each doubling, from 1 ms to about 35 years.
 /// What is older when it comes in is history that is brought in, and tells of no delay.
 const LAG_S_MAX: i64 = 86_400;
+/// Steps of the lags: four for each doubling, from 1 ms to about 35 years.
 const LAG_STEPS: usize = 160;
 
 /// By which way something came in.
