@@ -26,7 +26,7 @@ import {
 } from '@/pages/sensing/address';
 import { specOf, toldOf } from '@/pages/sensing/chart';
 import { counts, disc } from '@/pages/sensing/discs';
-import { FLAGS, flagsOf } from '@/pages/sensing/flags';
+import { DOUBTS, FLAGS, flagsOf } from '@/pages/sensing/flags';
 import { marksOn, narrowed, ringSide } from '@/pages/sensing/marks';
 import { deviceSql, maintenanceSql, readingsSql, statesSql } from '@/pages/sensing/questions';
 import { span } from '@/pages/sensing/said';
@@ -155,6 +155,7 @@ describe('flags', () => {
     expect(flagsOf(null)).toEqual([]);
     expect(flagsOf(1 + 8 + 64).map((flag) => flag.id)).toEqual(['range', 'spike', 'late']);
     expect(new Set(FLAGS.map((flag) => flag.symbol)).size).toBe(FLAGS.length);
+    expect(DOUBTS.reduce((bits, flag) => bits | flag.bit, 0)).toBe(63);
   });
 });
 

@@ -2,7 +2,7 @@
 import type { Series, SeriesAnswer } from '@/api/sensing';
 import type { SeriesSpec } from '@/components/chart/series';
 import { moment, unit } from '@/i18n/format';
-import { FLAGS } from './flags';
+import { DOUBTS } from './flags';
 
 type Translate = (key: string) => string;
 
@@ -24,7 +24,7 @@ export function specOf(answer: SeriesAnswer, order: readonly number[], t: Transl
         gaps: one.gaps,
         look: place(one),
       })),
-    marks: FLAGS.map(({ bit, id, symbol }) => ({ bit, symbol, title: t(`sensing.flag.${id}`) })),
+    marks: DOUBTS.map(({ bit, id, symbol }) => ({ bit, symbol, title: t(`sensing.flag.${id}`) })),
     words: {
       gap: t('sensing.noReading'),
       readings: t('sensing.readings'),

@@ -18,3 +18,6 @@ export const FLAGS: readonly Flag[] = [
 
 export const flagsOf = (bits: number | null | undefined): Flag[] =>
   FLAGS.filter((flag) => ((bits ?? 0) & flag.bit) !== 0);
+
+/** What leaves a reading out of lines and means: one that came late is as good as any. */
+export const DOUBTS: readonly Flag[] = FLAGS.filter((flag) => flag.id !== 'late');
