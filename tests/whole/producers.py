@@ -224,16 +224,17 @@ class Ledger:
         with self.lock:
             self.kept[stream].update(seqs)
 
-    def holds(self, rows):
-        """Holds what is there against what was acknowledged; `rows`: stream, result, time, n."""
+    def holds(self, rows, streams=None):
+        """Holds what is there of these streams, or of all, against what was acknowledged; `rows`:
+        stream, result, time, n."""
         found = {stream: set() for stream in self.sent}
         for row in rows:
             stream, seq = row["datastream"], round(row["seq"])
             assert row["n"] == 1, f"doubled: {row}"
             assert seq < self.sent[stream], f"nobody sent it: {row}"
             found[stream].add(seq)
-        for stream, kept in self.kept.items():
-            lost = sorted(kept - found[stream])
+        for stream in streams or self.kept:
+            lost = sorted(self.kept[stream] - found[stream])
             assert not lost, f"{len(lost)} acknowledged are lost of {stream}: {lost[:5]}"
         return sum(map(len, self.kept.values()))
 

@@ -165,7 +165,8 @@ def steady(server, ledger, streams):
             one.result()
     for stream in streams:
         assert ledger.kept[stream], "the steady producers were held up"
-        ledger.holds([row for row in rows_of(server, stream) if row["seq"] >= first[stream]])
+        rows = [row for row in rows_of(server, stream) if row["seq"] >= first[stream]]
+        ledger.holds(rows, [stream])
 
 
 def kill_while_they_publish(data, folder, ledger, streams, wait_seconds):
@@ -360,7 +361,7 @@ def test_connections_that_come_and_go_harm_nobody(standing):
         kinds = [dice.randrange(4) for _ in range(CONNECTIONS)]
         for one in [pool.submit(come_and_go, *visit) for visit in enumerate(kinds)]:
             one.result()
-    ledger.holds(rows_of(standing, extra))
+    ledger.holds(rows_of(standing, extra), [extra])
     deadline = time.monotonic() + SETTLED_SECONDS_MAX
     while files_open(standing) > files + CONNECTIONS_AT_ONCE:
         assert time.monotonic() < deadline, f"{files_open(standing)} files are open, {files} were"
