@@ -131,7 +131,7 @@ impl Catalog {
     }
 
     /// The access rules in the hands of a principal.
-    pub fn asker<'a>(&'a self, principal: &Principal) -> Asker<'a> {
+    pub fn asker<'a>(&'a self, principal: &'a Principal) -> Asker<'a> {
         self.pack.access.asker(principal.subject())
     }
 

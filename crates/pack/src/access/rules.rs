@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid,
@@ -13,6 +13,13 @@ use cedar_policy::{
 use super::Action;
 use super::schema::{CLASSES, PLATFORM, SHARING};
 use crate::model::{Class, Contract, SharingAttribute};
+
+/// Subjects whose decisions about the platform are remembered; where there would be more, all are
+/// forgotten.
+const SUBJECTS_MAX: usize = 8_192;
+
+/// What each subject, as [`told`], may do to the platform, as far as it was asked.
+type Decided = HashMap<String, HashMap<Action, bool>>;
 
 /// Who asks, as rules see it.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +45,9 @@ pub enum Thing<'a> {
 #[derive(Clone, Default)]
 pub struct Rules {
     policies: Arc<PolicySet>,
+    /// Every request asks about the platform. Rules see nothing of it but the subject and the
+    /// action, so that a decision holds for as long as they do.
+    decided: Arc<RwLock<Decided>>,
 }
 
 impl fmt::Debug for Rules {
@@ -50,7 +60,7 @@ impl Rules {
     /// Reads rules without validating them: what they name need not be there.
     #[expect(clippy::result_large_err, reason = "read once, when a pack is loaded")]
     pub fn parse(text: &str) -> Result<Self, ParseErrors> {
-        Ok(Self { policies: Arc::new(PolicySet::from_str(text)?) })
+        Ok(Self { policies: Arc::new(PolicySet::from_str(text)?), decided: Arc::default() })
     }
 
     pub(crate) fn policies(&self) -> &PolicySet {
@@ -67,8 +77,8 @@ impl Rules {
     }
 
     /// The rules in the hands of one principal, for several questions.
-    pub fn asker(&self, who: Subject<'_>) -> Asker<'_> {
-        Asker { rules: self, user: uid(&TYPES.user, who.user), entity: user(who) }
+    pub fn asker<'a>(&'a self, who: Subject<'a>) -> Asker<'a> {
+        Asker { rules: self, who, entity: OnceLock::new() }
     }
 }
 
@@ -76,14 +86,34 @@ impl Rules {
 #[derive(Debug)]
 pub struct Asker<'a> {
     rules: &'a Rules,
-    user: EntityUid,
-    entity: Entity,
+    who: Subject<'a>,
+    /// Made when it is first wanted.
+    entity: OnceLock<Entity>,
 }
 
 impl Asker<'_> {
     /// Whether it may. A rule that cannot be evaluated forbids: it might have.
     pub fn may(&self, action: Action, thing: Thing<'_>) -> bool {
-        let mut entities = vec![self.entity.clone()];
+        let Thing::Platform = thing else { return self.decide(action, thing) };
+        let subject = told(self.who);
+        let decided = &self.rules.decided;
+        // What a panic left behind is whole: one entry is put in at a time.
+        let known = decided.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(allowed) = known.get(&subject).and_then(|of| of.get(&action)) {
+            return *allowed;
+        }
+        drop(known);
+        let allowed = self.decide(action, thing);
+        let mut known = decided.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= SUBJECTS_MAX && !known.contains_key(&subject) {
+            known.clear();
+        }
+        known.entry(subject).or_default().insert(action, allowed);
+        allowed
+    }
+
+    fn decide(&self, action: Action, thing: Thing<'_>) -> bool {
+        let mut entities = vec![self.entity.get_or_init(|| user(self.who)).clone()];
         let on = match thing {
             Thing::Platform => uid(&TYPES.platform, PLATFORM),
             Thing::Dataset(contract) => {
@@ -92,13 +122,32 @@ impl Asker<'_> {
             }
         };
         let entities = Entities::from_entities(entities, None);
-        let action = uid(&TYPES.action, action.name());
-        let request = Request::new(self.user.clone(), action, on, Context::empty(), None);
+        let (user, action) = (uid(&TYPES.user, self.who.user), uid(&TYPES.action, action.name()));
+        let request = Request::new(user, action, on, Context::empty(), None);
         let (Ok(entities), Ok(request)) = (entities, request) else { return false };
         let response = AUTHORIZER.is_authorized(&request, &self.rules.policies, &entities);
         let whole = response.diagnostics().errors().next().is_none();
         whole && response.decision() == Decision::Allow
     }
+}
+
+/// All that rules see of a subject, in a text that no other subject has: each part with its length.
+fn told(who: Subject<'_>) -> String {
+    let mut told = String::new();
+    let mut say = |text: &str| {
+        told.push_str(&text.len().to_string());
+        told.push(':');
+        told.push_str(text);
+    };
+    say(who.user);
+    say(who.organisation);
+    who.ancestors.iter().for_each(|id| say(id));
+    for ids in [who.acts_for, who.roles, who.permissions] {
+        // No id is empty: here the next list begins.
+        say("");
+        ids.iter().for_each(|id| say(id));
+    }
+    told
 }
 
 /// Why something is refused, in the words that every face uses.
@@ -269,5 +318,30 @@ mod tests {
             "{all} forbid (principal, action, resource) when {{ resource.owner != resource.owner }};"
         );
         assert_eq!(may(&broken, "ecology", "chengdu", Action::Query), (true, false));
+    }
+
+    #[test]
+    fn a_decision_is_remembered_for_its_subject_alone() {
+        let rules = r#"permit (principal in Role::"keeper", action, resource is Platform);"#;
+        let rules = Rules::parse(rules).unwrap();
+        let (none, keeper) = (BTreeSet::new(), BTreeSet::from(["keeper".to_owned()]));
+        let who = |roles, permissions| Subject {
+            user: "a",
+            organisation: "b",
+            ancestors: &[],
+            acts_for: &none,
+            roles,
+            permissions,
+        };
+        // A permission by the name of the role is no role.
+        for _ in 0..2 {
+            for (roles, permissions, allowed) in
+                [(&keeper, &none, true), (&none, &keeper, false), (&none, &none, false)]
+            {
+                let subject = who(roles, permissions);
+                assert_eq!(rules.allow(subject, Action::Query, Thing::Platform), allowed);
+            }
+        }
+        assert_eq!(rules.decided.read().unwrap().len(), 3);
     }
 }
