@@ -10,10 +10,10 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use datafusion::datasource::MemTable;
 use pack::Contract;
 
 use super::rows::{self, CHUNK_ROWS_MAX, damaged};
+use super::table::RegisterTable;
 use crate::RegistryError;
 
 #[derive(Debug)]
@@ -58,7 +58,6 @@ pub struct Found {
 
 #[derive(Debug)]
 pub(super) struct Held {
-    dataset: String,
     schema: SchemaRef,
     chunks: BTreeMap<u64, Chunk>,
     next_chunk: u64,
@@ -67,7 +66,7 @@ pub(super) struct Held {
     gone: HashMap<Arc<str>, Newest>,
     newest_us: Option<i64>,
     /// Made when it is first wanted after a change: an import of many chunks makes it once.
-    table: parking_lot::Mutex<Option<Arc<MemTable>>>,
+    table: parking_lot::Mutex<Option<Arc<RegisterTable>>>,
 }
 
 impl Held {
@@ -77,7 +76,6 @@ impl Held {
         found: Vec<(String, i64, Option<String>, i64)>,
     ) -> Result<Self, RegistryError> {
         let mut held = Self {
-            dataset: contract.id.clone(),
             schema: contract.arrow_schema(),
             chunks: BTreeMap::new(),
             next_chunk: 0,
@@ -165,17 +163,10 @@ impl Held {
         Ok(Found { keys, versions, rows: concat_batches(&self.schema, &batches)? })
     }
 
-    pub fn table(&self) -> Result<Arc<MemTable>, RegistryError> {
+    pub fn table(&self) -> Arc<RegisterTable> {
         let mut table = self.table.lock();
-        if let Some(table) = table.as_ref() {
-            return Ok(Arc::clone(table));
-        }
-        let made = MemTable::try_new(Arc::clone(&self.schema), vec![self.rows()]);
-        let made = made.map_err(|cause| RegistryError::Damaged {
-            id: self.dataset.clone(),
-            problem: cause.to_string(),
-        })?;
-        Ok(Arc::clone(table.insert(Arc::new(made))))
+        let make = || Arc::new(RegisterTable::new(Arc::clone(&self.schema), self.rows()));
+        Arc::clone(table.get_or_insert_with(make))
     }
 
     /// Takes what was committed: `removed` are keys with the version that says so, `rows` are

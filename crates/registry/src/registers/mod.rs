@@ -17,6 +17,7 @@ mod held;
 mod history;
 mod numbers;
 mod rows;
+mod table;
 mod together;
 mod write;
 
@@ -109,8 +110,7 @@ impl Registers {
         if let Some(moment) = as_of {
             return self.table_at(contract, moment).await;
         }
-        self.with(contract, |held| held.table().map(|table| table as Arc<dyn TableProvider>))
-            .await?
+        self.with(contract, |held| held.table() as Arc<dyn TableProvider>).await
     }
 
     /// The newest version of a row and its values; none where there is no such row.

@@ -77,11 +77,13 @@ impl<'a> LaneReader<'a> {
     fn load(&mut self, path: &Path, last: bool) -> Result<Vec<Replayed>> {
         let bytes = self.io.read(path).map_err(LakeError::io("read", path))?;
         let segment = frame::read_segment(path, &bytes, last)?;
+        if segment.valid_bytes == 0 {
+            // Without a byte, too: a file that stays would be damage once others come after it.
+            self.cut_tail(path, 0, bytes.len())?;
+            return Ok(Vec::new());
+        }
         if segment.valid_bytes < bytes.len() {
             self.cut_tail(path, segment.valid_bytes, bytes.len())?;
-        }
-        if segment.valid_bytes == 0 {
-            return Ok(Vec::new());
         }
         if segment.frames.is_empty() {
             delete(self.io, path)?;
@@ -157,4 +159,22 @@ pub(crate) fn delete(io: &dyn Io, path: &Path) -> Result<()> {
     io.remove(path).map_err(LakeError::io("delete", path))?;
     let dir = path.parent().expect("a segment lies in its lane's folder");
     io.sync_dir(dir).map_err(LakeError::io("fsync folder", dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::io::DiskIo;
+    use super::*;
+
+    #[test]
+    fn a_segment_that_a_crash_left_without_its_head_is_gone_after_the_next_start() {
+        for head in [0, 1, 7] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = segment_path(dir.path(), 168);
+            std::fs::write(&path, vec![0; head]).unwrap();
+            let mut reader = LaneReader::open(&DiskIo, dir.path()).unwrap();
+            assert!(reader.next().unwrap().is_none());
+            assert!(!path.exists(), "{head} bytes stayed");
+        }
+    }
 }
